@@ -1,0 +1,6 @@
+"""Attention Is All You Need, built part by part in the notebooks.
+
+The modules at this level are built from notebook cells; the folders hold what the notebooks lean on.
+"""
+
+__version__ = "0.1.0"

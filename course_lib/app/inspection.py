@@ -1,0 +1,69 @@
+"""Where a trained model looks: its attention weights, caught while it computes."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor, nn
+
+from course_lib import attention
+from course_lib.app.translator import Translator
+from course_lib.batching import pad
+from course_lib.figures import Picture, attention_map
+from course_lib.tokenizer import BOS_ID, EOS_ID
+from course_lib.transformer import Transformer, shift_right
+
+
+@torch.inference_mode()
+def attention_weights(model: Transformer, src: Tensor, tgt_in: Tensor) -> dict[str, Tensor]:
+    """The weights of every attention in one pass, without dropout.
+
+    Args:
+        src, tgt_in: ids (B, S) and (B, T)
+
+    Returns:
+        (B, h, T_q, T_k) for each, by the attention's name in the model: "decoder.layers.1.cross_attention"
+    """
+    training = model.training
+    model.eval()
+    with _recorded(model) as weights:
+        model(src, tgt_in)
+    model.train(training)
+    return weights
+
+
+@contextmanager
+def _recorded(model: nn.Module) -> Iterator[dict[str, Tensor]]:
+    """While it lasts, scaled dot-product attention notes its weights under the name of the module that called it."""
+    weights: dict[str, Tensor] = {}
+    callers: list[str] = []
+    attend = attention.scaled_dot_product_attention
+
+    def recorder(*args: Any, **options: Any) -> tuple[Tensor, Tensor]:
+        out, weights[callers[-1]] = attend(*args, **options)
+        return out, weights[callers[-1]]
+
+    def note_caller(name: str) -> Callable[..., None]:
+        return lambda module, args: callers.append(name)
+
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(attention, "scaled_dot_product_attention", recorder))
+        for name, module in model.named_modules():
+            if name.endswith("attention"):
+                stack.callback(module.register_forward_pre_hook(note_caller(name)).remove)
+        yield weights
+
+
+def cross_attention_picture(translator: Translator, sentence: str) -> Picture:
+    """What the last decoder layer looks at while it writes each token of the translation, the mean of all heads."""
+    tokenizer, model = translator.tokenizer, translator.model
+    translation = translator.translate(sentence)
+    device = next(model.parameters()).device
+    src = pad([tokenizer.encode(sentence) + [EOS_ID]]).to(device)
+    tgt = pad([tokenizer.encode(translation) + [EOS_ID]]).to(device)
+    weights = attention_weights(model, src, shift_right(tgt, BOS_ID))
+    mean = weights[f"decoder.layers.{model.config.N - 1}.cross_attention"][0].mean(0)
+    rows, columns = ([*tokenizer.pieces(text), "EOS"] for text in (translation, sentence))
+    return attention_map(mean, rows, columns, "what the last layer reads (columns) while it writes (rows)")

@@ -1,0 +1,89 @@
+"""What was typed, completed by what is usual, and what may change when a run goes on."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from course_lib.app.errors import UserError
+from course_lib.app.prepare import resolved
+from course_lib.app.runs import Budget, Run, Settings
+from course_lib.training import RECIPES, Recipe
+from course_lib.transformer import PRESETS
+
+QUICK_PRESETS = ("tiny", "small")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was typed; None where nothing was."""
+
+    corpus: str | None = None
+    preset: str | None = None
+    vocab: int | None = None
+    recipe: str | None = None
+    out: Path | None = None
+    budget: Budget | None = None
+    resume: bool = False
+    seed: int | None = None
+    threads: int | None = None
+    device: str = "auto"
+
+
+# --- what was asked for ---
+
+
+def new_settings(request: Request) -> Settings:
+    """The request, completed by what is usual for this corpus and this preset."""
+    corpus = resolved(request.corpus or "embedded")
+    preset = request.preset or "small"
+    _check_choice("--preset", preset, PRESETS)
+    recipe = request.recipe or ("quick" if preset in QUICK_PRESETS else "paper")
+    _check_choice("--recipe", recipe, RECIPES)
+    return Settings(
+        corpus=corpus,
+        preset=preset,
+        recipe=recipe,
+        vocab=request.vocab or default_vocab(corpus),
+        seed=request.seed or 0,
+        budget=request.budget or default_budget(corpus, preset, recipe),
+    )
+
+
+def chosen_recipe(settings: Settings) -> Recipe:
+    """The recipe of this name; for big the paper averages 20 checkpoints instead of 5 (6.1)."""
+    recipe = RECIPES[settings.recipe]
+    return replace(recipe, averaged_checkpoints=20) if settings.preset == "big" else recipe
+
+
+def _check_choice(option: str, value: str, choices: Iterable[str]) -> None:
+    if value not in choices:
+        raise UserError(f"{option} {value}: choose one of {', '.join(choices)}")
+
+
+def default_vocab(corpus: str) -> int:
+    if corpus == "embedded":
+        return 1_000
+    return 37_000 if corpus.startswith("wmt/") else 8_000
+
+
+def default_budget(corpus: str, preset: str, recipe: str) -> Budget:
+    if recipe == "paper":
+        return Budget("steps", PRESETS[preset].train_steps)
+    return Budget("minutes", 3 if corpus == "embedded" else 25)
+
+
+def default_folder(settings: Settings) -> Path:
+    """runs/<corpus>-<preset>"""
+    corpus = Path(settings.corpus.split(",")[0]).stem if "," in settings.corpus else Path(settings.corpus).name
+    return Path("runs") / f"{corpus.replace(':', '-')}-{settings.preset}"
+
+
+def check_same_run(request: Request, run: Run) -> None:
+    """On --resume, everything but the budget must be as it was, where it is given at all."""
+    was = run.settings
+    for name in ("corpus", "preset", "recipe", "vocab", "seed"):
+        asked, had = getattr(request, name), getattr(was, name)
+        if asked is not None and (resolved(asked) if name == "corpus" else asked) != had:
+            raise UserError(
+                f"{run.folder} was begun with --{name} {had}, not {asked}: leave --{name} out, or choose another --out"
+            )

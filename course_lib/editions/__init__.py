@@ -1,0 +1,1 @@
+"""Editions of the course: the library from the notebooks."""

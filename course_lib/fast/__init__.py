@@ -1,0 +1,1 @@
+"""Fast paths behind the readable functions; used for the library's own parts only."""
