@@ -26,7 +26,7 @@ help:
 # --- to learn ---
 
 train: $(STAMP) ## Train a Transformer on the embedded corpus and print its scores
-	$(BIN)/course train --corpus embedded --preset small --out runs/embedded $(ARGS)
+	$(BIN)/course train --corpus embedded --preset tiny $(ARGS)
 
 lab: $(STAMP) ## Open the course in JupyterLab
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb $(ARGS)
@@ -45,7 +45,7 @@ format: $(STAMP) ## Let ruff format the code and repair what it can
 	$(BIN)/ruff format
 
 model: $(STAMP) ## Remake the small trained model that the course ships
-	$(BIN)/course train --corpus embedded --preset small --out runs/model $(ARGS)
+	$(BIN)/course train --corpus embedded --preset tiny --out runs/model $(ARGS)
 	$(BIN)/python -m course_lib.app.ship runs/model
 
 # --- to check it ---

@@ -57,8 +57,10 @@ def bucket(pairs: Sequence[Pair], max_tokens: int, rng: random.Random) -> list[l
     """Group the pairs' numbers so that no side of a group has more than `max_tokens` tokens, padding included.
 
     Raises:
-        ValueError: one pair alone is over the budget.
+        ValueError: there are no pairs, or one alone is over the budget.
     """
+    if not pairs:
+        raise ValueError("no pairs to make batches of")
     order = list(range(len(pairs)))
     rng.shuffle(order)
     order.sort(key=lambda i: (len(pairs[i][1]), len(pairs[i][0])))

@@ -35,6 +35,7 @@ __all__ = [
     "note_ended",
     "still_open",
     "translate",
+    "words_only",
 ]
 
 
@@ -148,13 +149,18 @@ def layer_step(
 
 # Explained in notebooks/13_decoding.ipynb
 class StepDecoder(Protocol):
-    """Decodes prefixes that grow by one token a call."""
+    """Decodes prefixes that grow by one token a call. PAD and BOS are never said: they are not words."""
 
     def __call__(self, prefix: Tensor) -> Tensor:
         """prefix (n, t) -> logits (n, 1, V) of the next token"""
 
     def select(self, rows: Tensor) -> None:
         """Go on with these rows of the last call, in this order."""
+
+
+def words_only(logits: Tensor) -> Tensor:
+    """The logits (..., V), with no chance for PAD and BOS."""
+    return logits.index_fill(-1, torch.tensor([PAD_ID, BOS_ID], device=logits.device), -math.inf)
 
 
 # Explained in notebooks/13_decoding.ipynb
@@ -178,7 +184,7 @@ class CachedDecoder:
         x = self.model.embed(last) + self.model.position.table[prefix.size(1) - 1]  # (n, 1, d_model)
         for i, layer in enumerate(self.layers):
             x, self.cache[i] = layer_step(layer, x, self.cache[i], self.memory[i], self.src_mask)
-        return self.model.logits(x)
+        return words_only(self.model.logits(x))
 
     def select(self, rows: Tensor) -> None:
         """Go on with these rows, in this order."""
@@ -196,7 +202,7 @@ class PrefixDecoder:
 
     def __call__(self, prefix: Tensor) -> Tensor:
         states = self.model.decode(prefix.to(self.src.device), self.memory, self.src)
-        return self.model.logits(states[:, -1:])
+        return words_only(self.model.logits(states[:, -1:]))
 
     def select(self, rows: Tensor) -> None:
         """Go on with these rows, in this order."""
@@ -299,13 +305,14 @@ def translate(
     for start in range(0, len(order), batch_size):
         block = order[start : start + batch_size]
         src = pad([rows[i] for i in block]).to(device)
-        for i, ids in zip(block, _decode(decoder(model, src), src, beam_size, alpha), strict=True):
+        limits = ((src != PAD_ID).sum(1) + EXTRA_LENGTH).clamp(max=model.config.max_len)
+        for i, ids in zip(block, _decode(decoder(model, src), limits, beam_size, alpha), strict=True):
             translations[i] = tokenizer.decode(ids)
     return translations
 
 
-def _decode(decoder: StepDecoder, src: Tensor, beam_size: int, alpha: float) -> Iterable[Sequence[int]]:
-    limits = (src != PAD_ID).sum(1) + EXTRA_LENGTH
-    if beam_size == 1:
-        return greedy_decode(decoder, len(src), BOS_ID, EOS_ID, PAD_ID, int(limits.max())).tolist()
-    return beam_search_batch(decoder, limits, beam_size, alpha)
+def _decode(decoder: StepDecoder, limits: Tensor, beam_size: int, alpha: float) -> Iterable[Sequence[int]]:
+    if beam_size > 1:
+        return beam_search_batch(decoder, limits, beam_size, alpha)
+    rows = greedy_decode(decoder, len(limits), BOS_ID, EOS_ID, PAD_ID, int(limits.max())).tolist()
+    return [row[:limit] for row, limit in zip(rows, limits.tolist(), strict=True)]

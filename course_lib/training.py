@@ -4,7 +4,7 @@ Built from the notebooks: edit the cell named above a definition, then run `cour
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -15,12 +15,14 @@ from course_lib.transformer import Transformer, shift_right
 
 __all__ = [
     "PAPER",
+    "QUICK",
     "RECIPES",
     "Recipe",
     "Trainer",
     "average",
     "label_smoothing_loss",
     "noam_lr",
+    "recipe_for",
     "smoothed_loss",
     "validation_loss",
 ]
@@ -70,6 +72,7 @@ class Recipe:
         """The rate at `step` >= 1, when the share `progress` of the run is over."""
         if self.peak_lr is None:
             return noam_lr(step, d_model, self.warmup)
+        progress = min(progress, 1.0)  # the last step of a run by the clock ends a little late
         falling = (1 - progress) / (1 - self.decay_from) if progress > self.decay_from else 1.0
         return self.peak_lr * min(1.0, step / self.warmup) * falling
 
@@ -83,13 +86,29 @@ class Recipe:
                 f"learning rate: up to {self.peak_lr:g} in {self.warmup} steps, constant, from {self.decay_from:.0%} "
                 "of the run down to 0; the paper's falls as 1 / sqrt(step) after 4000 steps (5.3)"
             )
+        elif self.warmup != PAPER.warmup:
+            lines.append(f"{self.warmup:,} steps of warm-up instead of {PAPER.warmup:,} (5.3)")
+        if (self.betas, self.eps) != (PAPER.betas, PAPER.eps):
+            lines.append(f"Adam with {self.betas}, {self.eps} instead of {PAPER.betas}, {PAPER.eps} (5.3)")
         if self.ema is not None:
             lines.append(f"weights averaged step by step (decay {self.ema}) instead of over the last checkpoints (6.1)")
+        elif self.averaged_checkpoints != PAPER.averaged_checkpoints:
+            lines.append(f"the last {self.averaged_checkpoints} checkpoints averaged instead of 5 (6.1)")
         return lines
 
 
 PAPER = Recipe()
-RECIPES = {"paper": PAPER, "quick": Recipe(max_tokens=2048, warmup=400, peak_lr=1e-3, decay_from=0.4, ema=0.998)}
+QUICK = Recipe(max_tokens=640, warmup=250, peak_lr=2.2e-3, decay_from=0.3, ema=0.998)  # for d_model = 128
+RECIPES = {"paper": PAPER, "quick": QUICK}
+
+
+def recipe_for(name: str, d_model: int) -> Recipe:
+    """The recipe of this name for a model of this width: `quick` gives a wider one larger batches and smaller steps."""
+    recipe = RECIPES[name]
+    if recipe.peak_lr is None:
+        return recipe
+    wider = d_model / 128
+    return replace(recipe, max_tokens=round(recipe.max_tokens * wider), peak_lr=recipe.peak_lr / wider)
 
 
 # Explained in notebooks/12_training.ipynb

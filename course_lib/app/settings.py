@@ -1,13 +1,14 @@
 """What was typed, completed by what is usual, and what may change when a run goes on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import count, takewhile
 from pathlib import Path
 
 from course_lib.app.errors import UserError
 from course_lib.app.prepare import resolved
 from course_lib.app.runs import Budget, Run, Settings
-from course_lib.training import RECIPES, Recipe
+from course_lib.training import RECIPES, Recipe, recipe_for
 from course_lib.transformer import PRESETS
 
 QUICK_PRESETS = ("tiny", "small")
@@ -51,7 +52,7 @@ def new_settings(request: Request) -> Settings:
 
 def chosen_recipe(settings: Settings) -> Recipe:
     """The recipe of this name; for big the paper averages 20 checkpoints instead of 5 (6.1)."""
-    recipe = RECIPES[settings.recipe]
+    recipe = recipe_for(settings.recipe, PRESETS[settings.preset].d_model)
     return replace(recipe, averaged_checkpoints=20) if settings.preset == "big" else recipe
 
 
@@ -62,20 +63,31 @@ def _check_choice(option: str, value: str, choices: Iterable[str]) -> None:
 
 def default_vocab(corpus: str) -> int:
     if corpus == "embedded":
-        return 1_000
+        return 2_300
     return 37_000 if corpus.startswith("wmt/") else 8_000
 
 
 def default_budget(corpus: str, preset: str, recipe: str) -> Budget:
     if recipe == "paper":
         return Budget("steps", PRESETS[preset].train_steps)
-    return Budget("minutes", 3 if corpus == "embedded" else 25)
+    return Budget("minutes", 3.5 if corpus == "embedded" else 25)
 
 
-def default_folder(settings: Settings) -> Path:
-    """runs/<corpus>-<preset>"""
+def new_folder(settings: Settings) -> Path:
+    """The first of runs/<corpus>-<preset>, runs/<corpus>-<preset>-2, ... that is free."""
+    return next(folder for folder in _usual_folders(settings) if not folder.exists())
+
+
+def latest_folder(settings: Settings) -> Path:
+    """The last of them that is there; the first if none is."""
+    there = list(takewhile(Path.exists, _usual_folders(settings)))
+    return there[-1] if there else next(_usual_folders(settings))
+
+
+def _usual_folders(settings: Settings) -> Iterator[Path]:
     corpus = Path(settings.corpus.split(",")[0]).stem if "," in settings.corpus else Path(settings.corpus).name
-    return Path("runs") / f"{corpus.replace(':', '-')}-{settings.preset}"
+    name = f"{corpus.replace(':', '-')}-{settings.preset}"
+    return (Path("runs") / (name if number == 1 else f"{name}-{number}") for number in count(1))
 
 
 def check_same_run(request: Request, run: Run) -> None:

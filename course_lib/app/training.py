@@ -22,7 +22,7 @@ from course_lib.app.header import header
 from course_lib.app.prepare import Pairs, encode_corpus, learn_tokenizer, load_corpus
 from course_lib.app.progress import Display, display
 from course_lib.app.runs import Run, refuse_to_overwrite
-from course_lib.app.settings import Request, check_same_run, chosen_recipe, default_folder, new_settings
+from course_lib.app.settings import Request, check_same_run, chosen_recipe, latest_folder, new_folder, new_settings
 from course_lib.batching import Batch, batches, bucket
 from course_lib.fast.training import FastLoss, pick_loss
 from course_lib.training import Trainer, average, validation_loss
@@ -60,7 +60,7 @@ def train(request: Request, say: Callable[[str], None]) -> Run:
 
 def _new_run(request: Request) -> tuple[Run, "Corpus", Pairs]:
     settings = new_settings(request)
-    folder = request.out or default_folder(settings)
+    folder = request.out or new_folder(settings)
     refuse_to_overwrite(folder)
     corpus = load_corpus(settings.corpus)
     tokenizer = learn_tokenizer(corpus, settings.vocab)
@@ -71,7 +71,7 @@ def _new_run(request: Request) -> tuple[Run, "Corpus", Pairs]:
 
 
 def _resumed_run(request: Request) -> tuple[Run, "Corpus", Pairs]:
-    run = Run.open(request.out or default_folder(new_settings(request)))
+    run = Run.open(request.out or latest_folder(new_settings(request)))
     check_same_run(request, run)
     if request.budget:
         run = run.with_budget(request.budget)
@@ -87,9 +87,8 @@ def _begin(
     position = checkpoint.position if checkpoint else Position(threads=torch.get_num_threads())
     torch.manual_seed(run.settings.seed)
     model = Transformer(run.model).to(device).train()
-    loss, loss_description = pick_loss(model, device)
-    if checkpoint and isinstance(loss, FastLoss):  # a probe may come out otherwise than last time
-        loss, loss_description = FastLoss(getattr(torch, position.precision)), f"{position.precision}, as before"
+    precision = getattr(torch, position.precision) if checkpoint else None  # a probe may come out otherwise now
+    loss, loss_description = pick_loss(model, device, precision)
     trainer = Trainer(model, run.recipe, loss)
     if checkpoint:
         checkpoint.restore(trainer)

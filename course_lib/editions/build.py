@@ -16,6 +16,7 @@ from pathlib import Path
 
 import nbformat
 
+MAGIC = re.compile(r"^[%!].*$", re.MULTILINE)
 MODULE_LINE = re.compile(r"# course_lib/(\w+)\.py\s*\n")
 RUFF_OPTIONS = ("--isolated", "--line-length", "120", "--stdin-filename", "module.py", "-")
 SORT_IMPORTS = ("check", "--select", "I", "--fix", "--quiet", "--config", 'lint.isort.known-first-party=["course_lib"]')
@@ -57,7 +58,8 @@ def _bound_names(node: ast.stmt) -> list[str]:
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return [node.name]
     if isinstance(node, ast.Assign):
-        return [name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+        targets = [name for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+        return [name.id for name in targets if isinstance(name.ctx, ast.Store)]
     if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
         return [node.target.id]
     return []
@@ -89,9 +91,10 @@ def _import_from(node: ast.ImportFrom, alias: ast.alias) -> ast.ImportFrom:
 
 
 def _parse_leniently(source: str) -> list[ast.stmt]:
+    """The statements of a cell, without its magics; none if it is no Python even so."""
     try:
-        return ast.parse(source).body
-    except SyntaxError:  # a cell with a magic in it: it builds nothing
+        return ast.parse(MAGIC.sub("pass", source)).body
+    except SyntaxError:
         return []
 
 
@@ -183,7 +186,7 @@ def _ruff(source: str) -> str:
 def stale_modules(built: dict[str, str], library: Path) -> list[str]:
     """Names of the modules in `library` that differ from what was built, byte for byte, or that nothing builds."""
     on_disk = {path.name: path.read_bytes() for path in library.glob("*.py") if path.name != "__init__.py"}
-    return sorted(name for name in {*built, *on_disk} if on_disk.get(name) != built.get(name, "").encode())
+    return sorted(name for name in {*built, *on_disk} if name not in built or on_disk.get(name) != built[name].encode())
 
 
 def write_library(built: dict[str, str], library: Path) -> list[str]:

@@ -136,13 +136,22 @@ class OutputLoss(torch.autograd.Function):
         return d_states * grads[0].to(d_states.dtype), d_table * grads[0], None, None
 
 
-def pick_loss(model: Transformer, device: torch.device) -> tuple[Callable[[Transformer, Batch], Tensor], str]:
-    """The quickest loss for this model on this device, and a line that says which."""
+def pick_loss(
+    model: Transformer, device: torch.device, precision: torch.dtype | None = None
+) -> tuple[Callable[[Transformer, Batch], Tensor], str]:
+    """The quickest loss for this model on this device, and a line that says which.
+
+    `precision` may be given, so that a run goes on as it began; else a probe decides.
+    """
     if type(model).__module__ != "course_lib.transformer":
         return smoothed_loss, "the plain loss, float32: the model has parts that are not the library's"
-    if bf16_is_faster(device):
-        return FastLoss(torch.bfloat16), "fast paths, bfloat16 (a probe says it is faster than float32 here)"
-    return FastLoss(), "fast paths, float32 (a probe says that bfloat16 is no faster here)"
+    if precision is None:
+        precision = torch.bfloat16 if bf16_is_faster(device) else torch.float32
+        reason = f"a probe says that bfloat16 is {'' if precision == torch.bfloat16 else 'no '}faster here"
+    else:
+        reason = "as before"
+    name = str(precision).removeprefix("torch.")
+    return FastLoss(precision), f"fast paths, {name} ({reason})"
 
 
 def bf16_is_faster(device: torch.device) -> bool:

@@ -130,7 +130,7 @@ class Chooser:
         determiners: Sequence[str] = SINGULAR,
         owner: Phrase | None = None,
         plural: bool | None = None,
-        adjectives: float = 0.36,
+        adjectives: float = 0.3,
     ) -> NounPhrase:
         """A noun phrase with a noun of the list; `owner` is whom "his" and "her" may refer to."""
         noun = self.noun(nouns)
@@ -377,9 +377,9 @@ class Chooser:
         is_plain = not meaning.negated and not meaning.modal
         if is_plain and self.chance(0.1 * load):
             meaning.frequency = Adverbial(self.pick(self.adverbs["frequency"]))
-        elif verb.manner and not meaning.negated and verb.frame != "prep" and self.chance(0.3 * load):
+        elif verb.manner and not meaning.negated and verb.frame != "prep" and self.chance(0.22 * load):
             meaning.manner = Adverbial(self.pick(verb.manner))
-        if verb.optional and verb.frame in ("none", "object", "prep") and self.chance(0.3 * load):
+        if verb.optional and verb.frame in ("none", "object", "prep") and self.chance(0.22 * load):
             place = self.place(meaning, self.pick(verb.optional))
             is_here = place.preposition.en == "in" and self.chance(0.12)
             meaning.places = [Adverbial(self.pick(self.adverbs["place"])) if is_here else place]
@@ -390,7 +390,7 @@ class Chooser:
         is_future = meaning.modal is not None and meaning.modal.en == "will"
         if is_future and self.chance(0.5):
             meaning.front = Adverbial(self.pick(self.adverbs["future"]))
-        elif not meaning.frequency and self.chance(0.17 * load):
+        elif not meaning.frequency and self.chance(0.12 * load):
             time = self.moment(meaning.tense)
             # A definite object may stand before or after a time if there is a "nicht": leave no choice.
             if meaning.negated or self.chance(0.6):
@@ -421,17 +421,17 @@ class Chooser:
         self.used.clear()
         kind = self.random()
         tense = self.tense()
-        if kind < 0.38:
+        if kind < 0.62:
             return Sentence(self.clause(tense))
-        if kind < 0.53:
+        if kind < 0.74:
             return self.with_antecedent(tense)
-        if kind < 0.66:
+        if kind < 0.82:
             return Sentence(self.with_subordinate(tense))
-        if kind < 0.80:
+        if kind < 0.90:
             return Sentence(self.with_relative(tense))
-        if kind < 0.87:
-            return self.two_clauses(tense)
         if kind < 0.93:
+            return self.two_clauses(tense)
+        if kind < 0.96:
             return Sentence(self.two_predicates(tense))
         return Sentence(self.with_that(tense))
 
