@@ -20,6 +20,7 @@ __all__ = [
     "Recipe",
     "Trainer",
     "average",
+    "deviations",
     "label_smoothing_loss",
     "noam_lr",
     "recipe_for",
@@ -76,27 +77,8 @@ class Recipe:
         falling = (1 - progress) / (1 - self.decay_from) if progress > self.decay_from else 1.0
         return self.peak_lr * min(1.0, step / self.warmup) * falling
 
-    def deviations(self) -> list[str]:
-        """Each difference to the paper's recipe, in words."""
-        lines = []
-        if self.max_tokens != PAPER.max_tokens:
-            lines.append(f"batches of {self.max_tokens:,} tokens a side instead of about {PAPER.max_tokens:,} (5.1)")
-        if self.peak_lr is not None:
-            lines.append(
-                f"learning rate: up to {self.peak_lr:g} in {self.warmup} steps, constant, from {self.decay_from:.0%} "
-                "of the run down to 0; the paper's falls as 1 / sqrt(step) after 4000 steps (5.3)"
-            )
-        elif self.warmup != PAPER.warmup:
-            lines.append(f"{self.warmup:,} steps of warm-up instead of {PAPER.warmup:,} (5.3)")
-        if (self.betas, self.eps) != (PAPER.betas, PAPER.eps):
-            lines.append(f"Adam with {self.betas}, {self.eps} instead of {PAPER.betas}, {PAPER.eps} (5.3)")
-        if self.ema is not None:
-            lines.append(f"weights averaged step by step (decay {self.ema}) instead of over the last checkpoints (6.1)")
-        elif self.averaged_checkpoints != PAPER.averaged_checkpoints:
-            lines.append(f"the last {self.averaged_checkpoints} checkpoints averaged instead of 5 (6.1)")
-        return lines
 
-
+# Explained in notebooks/12_training.ipynb
 PAPER = Recipe()
 QUICK = Recipe(max_tokens=640, warmup=250, peak_lr=2.2e-3, decay_from=0.3, ema=0.998)  # for d_model = 128
 RECIPES = {"paper": PAPER, "quick": QUICK}
@@ -109,6 +91,28 @@ def recipe_for(name: str, d_model: int) -> Recipe:
         return recipe
     wider = d_model / 128
     return replace(recipe, max_tokens=round(recipe.max_tokens * wider), peak_lr=recipe.peak_lr / wider)
+
+
+# Explained in notebooks/12_training.ipynb
+def deviations(recipe: Recipe) -> list[str]:
+    """Each difference between this recipe and the paper's, in words."""
+    lines = []
+    if recipe.max_tokens != PAPER.max_tokens:
+        lines.append(f"batches of {recipe.max_tokens:,} tokens a side instead of about {PAPER.max_tokens:,} (5.1)")
+    if recipe.peak_lr is not None:
+        lines.append(
+            f"learning rate: up to {recipe.peak_lr:g} in {recipe.warmup} steps, constant, from {recipe.decay_from:.0%} "
+            "of the run down to 0; the paper's falls as 1 / sqrt(step) after 4000 steps (5.3)"
+        )
+    elif recipe.warmup != PAPER.warmup:
+        lines.append(f"{recipe.warmup:,} steps of warm-up instead of {PAPER.warmup:,} (5.3)")
+    if (recipe.betas, recipe.eps) != (PAPER.betas, PAPER.eps):
+        lines.append(f"Adam with {recipe.betas}, {recipe.eps} instead of {PAPER.betas}, {PAPER.eps} (5.3)")
+    if recipe.ema is not None:
+        lines.append(f"weights averaged step by step (decay {recipe.ema}) instead of over the last checkpoints (6.1)")
+    elif recipe.averaged_checkpoints != PAPER.averaged_checkpoints:
+        lines.append(f"the last {recipe.averaged_checkpoints} checkpoints averaged instead of 5 (6.1)")
+    return lines
 
 
 # Explained in notebooks/12_training.ipynb

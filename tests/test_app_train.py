@@ -16,7 +16,7 @@ from course_lib.app import cli, training
 from course_lib.app.errors import UserError
 from course_lib.app.files import append_line, drafted, read_lines, write_atomically
 from course_lib.fast.training import FastLoss
-from course_lib.training import RECIPES, Trainer, average
+from course_lib.training import RECIPES, Trainer, average, deviations, recipe_for
 from course_lib.transformer import PRESETS, Config
 
 ENGLISH, GERMAN = "the old man reads a letter small dog", "der alte mann liest ein brief kleine hund"
@@ -44,9 +44,9 @@ def small_world(monkeypatch):
     corpus = corpora.Corpus("some/corpus", "en", "de", splits)
     monkeypatch.setattr(corpora, "load_corpus", lambda spec: corpus)
     monkeypatch.setitem(PRESETS, "micro", Config(N=1, d_model=16, d_ff=32, h=2, p_drop=0.3, max_len=128))
-    monkeypatch.setitem(RECIPES, "quick", replace(RECIPES["quick"], max_tokens=128, warmup=5))
+    monkeypatch.setitem(RECIPES, "quick", replace(RECIPES["quick"], max_tokens=1024, warmup=5))
     monkeypatch.setitem(RECIPES, "paper", replace(RECIPES["paper"], max_tokens=128, warmup=5))
-    monkeypatch.setattr(training, "pick_loss", lambda model, device: (FastLoss(), "float32"))
+    monkeypatch.setattr(training, "pick_loss", lambda model, device, precision=None: (FastLoss(), "float32"))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -124,7 +124,7 @@ def test_the_header_names_size_corpus_and_each_deviation(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "80 train, 8 validation, 6 test" in out
     assert "63,045,632" in out and "N = 1 instead of 6" in out
-    for deviation in RECIPES["quick"].deviations():
+    for deviation in deviations(recipe_for("quick", PRESETS["micro"].d_model)):
         assert deviation in out
     assert "cpu, 1 thread" in out
 
@@ -332,7 +332,7 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path, capsys, monkeypatch):
         def __call__(self, model, batch):
             return super().__call__(model, batch) * torch.nan
 
-    monkeypatch.setattr(training, "pick_loss", lambda model, device: (Broken(), ""))
+    monkeypatch.setattr(training, "pick_loss", lambda model, device, precision=None: (Broken(), ""))
     assert "the loss is nan" in error_of(capsys, "train", *MICRO, "--steps", 30, "--out", tmp_path / "run")
 
 

@@ -1,7 +1,6 @@
 """The corpora: what `load_corpus` takes, and what it says of what it cannot take."""
 
 import gzip
-import importlib
 import json
 import os
 import re
@@ -429,8 +428,6 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
 
 
 def test_the_real_grammar_is_an_embedded_corpus(monkeypatch):
-    if not hasattr(importlib.import_module("course_lib.corpora.grammar"), "generate"):
-        pytest.skip("the grammar is not written yet")
     sizes = dict.fromkeys(("train", "validation", "test", "test_long", "test_combinations", "test_pronouns"), 20)
     monkeypatch.setattr(loading, "EMBEDDED_SIZES", sizes)
     corpus = load_corpus("embedded")
@@ -439,8 +436,9 @@ def test_the_real_grammar_is_an_embedded_corpus(monkeypatch):
         assert split.column_names == EMBEDDED_COLUMNS
         for row in split:
             src, tgt = row["src"].split(), row["tgt"].split()
-            assert src and tgt and row["tags"] and row["src_tree"] and row["tgt_tree"]
+            assert src and tgt and row["src_tree"] and row["tgt_tree"]
             assert row["alignment"] and all(len(pair) == 2 and min(pair) >= 0 for pair in row["alignment"])
+        assert sum(bool(row["tags"]) for row in split) > len(split) / 2, "a few show none: Anna sleeps."
     assert load_corpus("embedded").splits["train"][:] == corpus.splits["train"][:], "the cache changes nothing"
 
 

@@ -42,6 +42,7 @@ from course_lib.corpora.grammar.meaning import (
     Relative,
     Sentence,
     Subordinate,
+    speaks,
 )
 from course_lib.corpora.grammar.trees import say
 from course_lib.corpora.lexicon import lexicon, load
@@ -669,7 +670,7 @@ def test_lengths() -> None:
         else:
             assert max(lengths) <= MAX_TRAIN_WORDS
     lengths = [len(words(e.en)) for e in sample()]
-    assert 9 <= sum(lengths) / len(lengths) <= 11
+    assert 8 <= sum(lengths) / len(lengths) <= 10
 
 
 def test_withheld_combinations_are_nowhere_else() -> None:
@@ -827,14 +828,14 @@ def test_no_uncontracted_articles() -> None:
 def test_every_phenomenon_is_frequent() -> None:
     seen = Counter(tag for e in sample() for tag in e.tags)
     assert set(seen) == set(TAGS)
-    rare = {tag: seen[tag] / len(sample()) for tag in TAGS if seen[tag] < 0.02 * len(sample())}
+    rare = {tag: seen[tag] / len(sample()) for tag in TAGS if seen[tag] < 0.015 * len(sample())}
     assert not rare
 
 
 def test_every_lemma_is_frequent() -> None:
     english = Counter(word.lower() for e in sample() for word in words(e.en))
     text = "\n".join(e.en.lower() for e in sample())
-    least = 20  # in 20,000
+    least = 10  # in 20,000
     for noun in LEX.nouns.values():
         assert english[noun.en.lower()] + (english[noun.en_plural] if noun.en_plural else 0) >= least, noun.en
     single = (LEX.adjectives, LEX.adverbs, LEX.conjunctions, LEX.modals, LEX.numbers, LEX.determiners)
@@ -853,6 +854,14 @@ def test_every_lemma_is_frequent() -> None:
 
 def test_size_of_the_lexicon() -> None:
     assert LEX.lemma_count >= 400
+
+
+def test_nobody_does_anything_to_himself() -> None:
+    """ "I help me" and "we see me" are no English; German would want "selbst"."""
+    chooser = Chooser(LEX, random.Random("reflexive"))
+    for _ in range(4000):
+        for meaning in _clauses(chooser.sentence()):
+            assert not (speaks(meaning.subject) and any(speaks(p) for p in (meaning.object, meaning.recipient) if p))
 
 
 def test_selectional_restrictions_hold() -> None:
@@ -920,7 +929,15 @@ def test_gloss_of_some_words() -> None:
     assert gloss("Der Hund schnurpst.")[1:] == [("Hund", "dog"), ("schnurpst", "?"), (".", ".")]
     glosses = dict(gloss("Die Frau hat Bücher im dunklen Zimmer gefunden und steht auf."))
     assert glosses["Bücher"] == "books" and glosses["dunklen"] == "dark" and glosses["gefunden"] == "found"
-    assert "in the" in glosses["im"] and "up" in glosses["auf"] and "stands" in glosses["steht"]
+    assert "in the" in glosses["im"] and "up" in glosses["auf"] and glosses["steht"] == "gets up"
+
+
+def test_a_gloss_depends_on_the_place_in_the_sentence() -> None:
+    assert dict(gloss("Die Frau schläft."))["schläft"] == "sleeps"
+    glosses = gloss("Morgen schläft die Frau ein, die am Morgen einen Ball sieht.")
+    assert glosses[:3] == [("Morgen", "tomorrow"), ("schläft", "falls asleep"), ("die", "the")]
+    assert dict(glosses[4:7])["ein"].startswith("asleep")
+    assert glosses[6:9] == [("die", "who / that"), ("am", "at the / on / in the"), ("Morgen", "morning")]
 
 
 # Errors in the tables
@@ -938,7 +955,11 @@ def _edit(folder: Path, table: str, change) -> Path:
 @pytest.mark.parametrize(
     ("table", "change", "message"),
     [
-        ("nouns", lambda lines: lines.append(lines[3]), r"nouns\.tsv, line 222: lemma 'child' is there twice"),
+        (
+            "nouns",
+            lambda lines: lines.append(lines[3]),
+            rf"nouns\.tsv, line {len(LEX.nouns) + 2}: lemma 'child' is there twice",
+        ),
         (
             "nouns",
             lambda lines: lines.__setitem__(2, lines[2].replace("person", "persn")),

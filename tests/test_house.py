@@ -130,7 +130,7 @@ def test_every_target_resolves(target):
 
 def test_train_is_the_main_job_and_takes_arguments():
     result = make("--dry-run", "train", "ARGS=--seed 1")
-    assert "bin/course train --corpus embedded --preset small --out runs/embedded --seed 1" in result.stdout
+    assert "bin/course train --corpus embedded --preset tiny --seed 1" in result.stdout
 
 
 def test_setup_is_plain_pip_with_the_lock(tmp_path):

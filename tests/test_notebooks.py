@@ -142,27 +142,28 @@ def test_every_image_can_be_read_aloud(path):
 # --- short cells, in the order of the course ---
 
 
-def lines_without_docstrings(source):
-    lines = source.strip().splitlines()
+def lines_to_read(source):
+    """The lines of a cell that are neither empty nor in a docstring."""
+    lines = dict(enumerate(source.strip().splitlines(), start=1))
     try:
-        tree = ast.parse(source)
+        tree = ast.parse(source.strip())
     except SyntaxError:  # a magic
-        return len(lines)
-    told = 0
+        tree = ast.Module([], [])
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            told += node.body[0].end_lineno - node.body[0].lineno + 1
-    return len(lines) - told
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and node.body and ast.get_docstring(node):
+            for line in range(node.body[0].lineno, node.body[0].end_lineno + 1):
+                del lines[line]
+    return sum(bool(line.strip()) for line in lines.values())
 
 
 def test_how_lines_are_counted():
-    assert lines_without_docstrings('def f():\n    """One.\n\n    Two.\n    """\n    return 1\n') == 2
-    assert lines_without_docstrings('# course_lib/a.py\n"""The module."""\n\nx = """no\ndocstring"""') == 4
-    assert lines_without_docstrings("%pip list\nx = 1") == 2
+    assert lines_to_read('def f():\n    """One.\n\n    Two.\n    """\n\n    return 1\n') == 2
+    assert lines_to_read('# course_lib/a.py\n"""The module."""\n\nx = """no\ndocstring"""') == 3
+    assert lines_to_read("%pip list\nx = 1") == 2
 
 
 def test_cells_are_short(path):
-    lengths = {cell.id: lines_without_docstrings(cell.source) for cell in code_cells(path)}
+    lengths = {cell.id: lines_to_read(cell.source) for cell in code_cells(path)}
     assert not {cell_id: length for cell_id, length in lengths.items() if length > LONGEST_CELL}
 
 

@@ -18,8 +18,10 @@ from course_lib.training import (
     Recipe,
     Trainer,
     average,
+    deviations,
     label_smoothing_loss,
     noam_lr,
+    recipe_for,
     smoothed_loss,
     validation_loss,
 )
@@ -109,12 +111,26 @@ def test_the_paper_recipe_follows_it():
 
 
 def test_the_quick_recipe_goes_up_stays_and_falls():
-    quick = RECIPES["quick"]
+    quick = Recipe(peak_lr=1e-3, warmup=400, decay_from=0.4)
     assert quick.learning_rate(1, 0.0, 256) == pytest.approx(1e-3 / 400)
     assert quick.learning_rate(200, 0.1, 256) == pytest.approx(5e-4)
     assert quick.learning_rate(400, 0.2, 256) == quick.learning_rate(3000, 0.4, 512) == pytest.approx(1e-3)
     assert quick.learning_rate(3000, 0.7, 256) == pytest.approx(5e-4)
     assert quick.learning_rate(5000, 1.0, 256) == pytest.approx(0.0)
+
+
+def test_the_quick_recipe_has_all_three():
+    quick = RECIPES["quick"]
+    early, middle, late = (quick.learning_rate(step, at, 128) for step, at in ((10, 0.01), (400, 0.2), (2000, 0.9)))
+    assert 0 < early < late < middle == quick.peak_lr
+
+
+def test_a_wider_model_has_larger_batches_and_smaller_steps():
+    quick = recipe_for("quick", 128)
+    assert quick == RECIPES["quick"]
+    wide = recipe_for("quick", 512)
+    assert wide.max_tokens == 4 * quick.max_tokens and wide.peak_lr == pytest.approx(quick.peak_lr / 4)
+    assert recipe_for("paper", 512) == recipe_for("paper", 128) == RECIPES["paper"]
 
 
 def test_a_recipe_that_never_falls():
@@ -143,13 +159,13 @@ def test_the_rate_is_never_negative():
     ],
 )
 def test_each_deviation_is_said(change, words):
-    said = "\n".join(Recipe(**change).deviations())
+    said = "\n".join(deviations(Recipe(**change)))
     assert all(word in said for word in words), said
 
 
 def test_deviations_of_the_recipes():
-    assert PAPER.deviations() == []
-    assert len(RECIPES["quick"].deviations()) == 3
+    assert deviations(PAPER) == []
+    assert len(deviations(RECIPES["quick"])) == 3
 
 
 # --- the trainer ---

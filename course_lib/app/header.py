@@ -9,6 +9,7 @@ from torch import nn
 
 from course_lib.app.prepare import Pairs
 from course_lib.app.runs import Run
+from course_lib.training import deviations
 from course_lib.transformer import BASE, Config, Transformer
 
 if TYPE_CHECKING:
@@ -23,11 +24,11 @@ def header(run: Run, corpus: "Corpus", pairs: Pairs, model: Transformer, machine
         yield f"         {pairs.dropped:,} training pairs are left out: longer than {pairs.limit:,} tokens"
     yield f"model    {run.settings.preset}: {parameters(model):,} parameters (the paper's base: {base_parameters():,})"
     yield from (f"         - {line}" for line in size_deviations(run.model))
-    deviations = run.recipe.deviations()
+    different = deviations(run.recipe)
     yield f"recipe   {run.settings.recipe}" + (
-        ", which differs from the paper's:" if deviations else ", as in sections 5 and 6.1"
+        ", which differs from the paper's:" if different else ", as in sections 5 and 6.1"
     )
-    yield from (f"         - {line}" for line in deviations)
+    yield from (f"         - {line}" for line in different)
     yield f"device   {machine}"
     yield f"run      {run.folder}, for {run.settings.budget}, seed {run.settings.seed}"
 

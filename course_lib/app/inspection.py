@@ -15,6 +15,8 @@ from course_lib.figures import Picture, attention_map
 from course_lib.tokenizer import BOS_ID, EOS_ID
 from course_lib.transformer import Transformer, shift_right
 
+MOST = 60  # tokens of a side that a picture shows
+
 
 @torch.inference_mode()
 def attention_weights(model: Transformer, src: Tensor, tgt_in: Tensor) -> dict[str, Tensor]:
@@ -61,9 +63,8 @@ def cross_attention_picture(translator: Translator, sentence: str) -> Picture:
     tokenizer, model = translator.tokenizer, translator.model
     translation = translator.translate(sentence)
     device = next(model.parameters()).device
-    src = pad([tokenizer.encode(sentence) + [EOS_ID]]).to(device)
-    tgt = pad([tokenizer.encode(translation) + [EOS_ID]]).to(device)
+    src, tgt = (pad([tokenizer.encode(text)[:MOST] + [EOS_ID]]).to(device) for text in (sentence, translation))
     weights = attention_weights(model, src, shift_right(tgt, BOS_ID))
     mean = weights[f"decoder.layers.{model.config.N - 1}.cross_attention"][0].mean(0)
-    rows, columns = ([*tokenizer.pieces(text), "EOS"] for text in (translation, sentence))
+    rows, columns = ([*tokenizer.pieces(text)[:MOST], "EOS"] for text in (translation, sentence))
     return attention_map(mean, rows, columns, "what the last layer reads (columns) while it writes (rows)")

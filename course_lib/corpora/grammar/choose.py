@@ -27,6 +27,7 @@ from course_lib.corpora.grammar.meaning import (
     is_first_person,
     is_plural,
     nouns_of,
+    speaks,
 )
 from course_lib.corpora.lexicon import Adjective, Conjunction, Lexicon, Noun, Place, Verb
 
@@ -211,6 +212,13 @@ class Chooser:
         """A personal pronoun for people."""
         return Personal(self.lexicon.pronouns[self.pick(PERSONS)])
 
+    def somebody_else(self, subject: Phrase) -> Personal:
+        """A personal pronoun for people that the subject is not one of: no "I help me", no "we see me"."""
+        while True:
+            phrase = self.somebody()
+            if not (speaks(subject) and speaks(phrase)):
+                return phrase
+
     def subject_of(self, verb: Verb, negated: bool = False, load: float = 1.0) -> Phrase:
         """Who or what does it."""
         while True:
@@ -332,14 +340,14 @@ class Chooser:
     def person(self, meaning: Clause) -> Phrase:
         """Somebody who gets something."""
         if self.chance(0.25):
-            return self.somebody()
+            return self.somebody_else(meaning.subject)
         return self.noun_phrase(self.people, DEFINITE, meaning.subject, adjectives=0.15)
 
     def object(self, meaning: Clause, may_be_pronoun: bool = True) -> Phrase:
         """The object; what "not" stands before is simple, so that there is one way to say it."""
         nouns = meaning.verb.objects
         if may_be_pronoun and self.people[0] in nouns and self.chance(0.2):
-            return self.somebody()
+            return self.somebody_else(meaning.subject)
         if meaning.negated:
             return self.noun_phrase(nouns, NEGATED["singular"], meaning.subject, adjectives=0.25)
         if meaning.verb.lemma == "have" and self.chance(0.15):

@@ -266,6 +266,8 @@ class German:
     def determiner(self, meaning: NounPhrase, case: str, slot: str, negation: Clause | None) -> list[Tree]:
         """The article or what stands in its place."""
         determiner = meaning.determiner
+        if determiner or negation:
+            self.tags.add(f"article_{case}")
         if negation:
             keys: tuple[Key, ...] = ((meaning, "determiner"), (negation, "not"))
             return [Leaf("PIAT", "kein" + EIN[case][slot], keys)]

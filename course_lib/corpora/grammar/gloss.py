@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from itertools import pairwise, takewhile
 from typing import TypeAlias
 
 from course_lib.corpora.grammar.german import (
@@ -24,6 +25,7 @@ Add: TypeAlias = Callable[..., None]
 
 UNKNOWN = "?"
 MOST = 4  # glosses of one word
+CLAUSE_ENDS = {*PUNCTUATION, "und", "aber"}
 
 
 def gloss(sentence: str) -> list[tuple[str, str]]:
@@ -31,16 +33,46 @@ def gloss(sentence: str) -> list[tuple[str, str]]:
 
     The sentence may be wrong, as a model's is; a word that the lexicon does not know has the gloss "?".
     """
-    return [(word, _look_up(word)) for word in words(sentence)]
+    found = words(sentence)
+    return [(word, _look_up(word, found[:i], found[i + 1 :])) for i, word in enumerate(found)]
 
 
-def _look_up(word: str) -> str:
+def _look_up(word: str, before: list[str], after: list[str]) -> str:
     if word in PUNCTUATION:
         return word
     table = _glosses()
-    # A capital may be there only because the word comes first.
-    found = table.get(word) or table.get(word.lower()) or table.get(word.capitalize())
-    return " / ".join(list(found)[:MOST]) if found else UNKNOWN
+    # The first word of a sentence has a capital in any case.
+    spellings = (word, word.lower(), word.capitalize()) if before else (word.lower(), word)
+    keys = [_separable(word, prefix) for prefix in _prefixes(after)]
+    if before[-1:] == [","]:
+        keys.insert(0, _relative(word))
+    if not after or after[0] in CLAUSE_ENDS:
+        keys.insert(0, _prefix(word))
+    for key in (*keys, *spellings, _separable(word)):
+        if key in table:
+            return " / ".join(list(table[key])[:MOST])
+    return UNKNOWN
+
+
+def _relative(form: str) -> str:
+    """The table's key for a word that is a relative pronoun after a comma, and an article elsewhere."""
+    return f", {form}"
+
+
+def _separable(form: str, prefix: str = "") -> str:
+    """The table's key for a verb whose prefix stands at the end of its clause."""
+    return f"{form} ... {prefix}"
+
+
+def _prefix(form: str) -> str:
+    """The table's key for a verb's prefix at the end of its clause: elsewhere it may be a preposition, or "a"."""
+    return f"... {form}"
+
+
+def _prefixes(after: list[str]) -> list[str]:
+    """The words behind a verb that may be its prefix: those at the end of its clause."""
+    clause = list(takewhile(lambda word: word not in PUNCTUATION, after))
+    return [word for word, following in pairwise([*clause, "."]) if following in CLAUSE_ENDS]
 
 
 @cache
@@ -71,9 +103,11 @@ def _inflected(stem: str, *tables: Endings) -> list[str]:
 
 
 def _add_function_words(words_: Lexicon, add: Add) -> None:
-    for table, english in ((DEFINITE, "the"), (RELATIVE, "who")):
-        for form in _inflected("", table):
-            add(form, english)
+    for form in _inflected("", DEFINITE):
+        add(form, "the")
+    for form in _inflected("", RELATIVE):
+        add(_relative(form), "who", "that")
+        add(form, "the")  # where no comma is: in a sentence that went wrong
     for determiner in words_.determiners.values():
         _add_determiner(determiner, add)
     for pronoun in words_.pronouns.values():
@@ -128,8 +162,11 @@ def _add_verb(verb: Verb, add: Add) -> None:
     if verb.de_past:
         forms += [(form, past) for form in preterite(verb)]
     for form, english in forms:
-        add(form, english)
+        add(prefix + form, english)
         if prefix:
-            add(prefix + form, english)
+            add(_separable(form, prefix), english)
+            add(_separable(form), english)
     add(verb.de_participle, past)
-    add(prefix, verb.en_particle or "(part of the verb)")
+    if prefix:
+        add(_prefix(prefix), verb.en_particle or "(part of the verb)")
+        add(prefix, "(part of the verb)")

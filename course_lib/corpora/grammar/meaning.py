@@ -147,9 +147,14 @@ def is_plural(phrase: Phrase) -> bool:
     return isinstance(phrase, Pair) or phrase.plural
 
 
+def speaks(phrase: Phrase) -> bool:
+    """Whether the phrase is "I" or "we"."""
+    return isinstance(phrase, Personal) and phrase.pronoun.person == 1
+
+
 def is_first_person(phrase: Phrase) -> bool:
     """Whether a verb with this subject has the form for "I"."""
-    return isinstance(phrase, Personal) and phrase.pronoun.person == 1 and not phrase.pronoun.plural
+    return speaks(phrase) and not is_plural(phrase)
 
 
 def fuses_with_not(clause: Clause, phrase: Phrase | None) -> bool:
