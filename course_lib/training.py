@@ -80,7 +80,7 @@ class Recipe:
 
 # Explained in notebooks/12_training.ipynb
 PAPER = Recipe()
-QUICK = Recipe(max_tokens=640, warmup=250, peak_lr=2.2e-3, decay_from=0.3, ema=0.998)  # for d_model = 128
+QUICK = Recipe(max_tokens=400, warmup=250, peak_lr=2.2e-3, decay_from=0.1, ema=0.995)  # for d_model = 128
 RECIPES = {"paper": PAPER, "quick": QUICK}
 
 

@@ -214,6 +214,8 @@ def test_the_wheel_works_outside_the_repository(wheel, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     program = (
         "import course_lib, sys; from course_lib.app.cli import main; print(course_lib.__file__);"
+        "from course_lib.app.translator import Translator; from course_lib.corpora.grammar import generate;"
+        "print(Translator.shipped().translate('The dog sleeps because it is tired.'), len(generate('train', 20)));"
         "sys.argv = ['course', '--help']; main()"
     )
     command = [sys.executable, "-P", "-c", program]
@@ -221,4 +223,5 @@ def test_the_wheel_works_outside_the_repository(wheel, tmp_path):
     result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith(str(tmp_path)), "the wheel's own copy is the one that was imported"
+    assert "Der Hund schläft, weil er müde ist. 20" in result.stdout, "the shipped model and the grammar's lexicon"
     assert "train" in result.stdout

@@ -70,7 +70,7 @@ def default_vocab(corpus: str) -> int:
 def default_budget(corpus: str, preset: str, recipe: str) -> Budget:
     if recipe == "paper":
         return Budget("steps", PRESETS[preset].train_steps)
-    return Budget("minutes", 3.5 if corpus == "embedded" else 25)
+    return Budget("minutes", 3.65 if corpus == "embedded" else 25)
 
 
 def new_folder(settings: Settings) -> Path:

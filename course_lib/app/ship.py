@@ -60,7 +60,7 @@ To make it again: `make model`, or
         --{s.budget.unit} {s.budget.amount:g} --seed {s.seed} --out runs/model
     python -m course_lib.app.ship runs/model
 
-Minutes go further on a faster machine: another one makes other weights, and about as good ones.
+Another kind of processor rounds otherwise: it makes other weights, and about as good ones.
 """
 
 

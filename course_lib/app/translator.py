@@ -13,6 +13,8 @@ from unittest.mock import patch
 import course_lib
 from course_lib.app.errors import UserError
 from course_lib.app.files import tensors_from_bytes
+from course_lib.corpora.grammar import generate
+from course_lib.corpora.loading import EMBEDDED_SEED
 from course_lib.corpora.resources import data_dir
 from course_lib.decoding import CachedDecoder, PrefixDecoder, translate
 from course_lib.tokenizer import Tokenizer
@@ -74,6 +76,15 @@ class Translator:
         decoder = PrefixDecoder if self.parts else CachedDecoder
         with replaced(self.parts):
             return translate(self.model, self.tokenizer, sentences, beam_size, alpha, decoder=decoder)
+
+    def exact_match(self, n: int = 50) -> float:
+        """The share of the embedded corpus' first n test sentences that it translates word for word as the reference.
+
+        Greedily, so that it is quick even without a cache.
+        """
+        test = generate("test", n, EMBEDDED_SEED)
+        translations = self.translate_all([pair.en for pair in test], beam_size=1)
+        return sum(ours == pair.de for ours, pair in zip(translations, test, strict=True)) / n
 
     def swap(self, **parts: Any) -> Self:
         """The same trained weights in a model with other parts: `swap(LayerNorm=MyLayerNorm)`.

@@ -429,15 +429,15 @@ class Chooser:
         self.used.clear()
         kind = self.random()
         tense = self.tense()
-        if kind < 0.62:
+        if kind < 0.59:
             return Sentence(self.clause(tense))
-        if kind < 0.74:
+        if kind < 0.71:
             return self.with_antecedent(tense)
-        if kind < 0.82:
+        if kind < 0.79:
             return Sentence(self.with_subordinate(tense))
-        if kind < 0.90:
+        if kind < 0.87:
             return Sentence(self.with_relative(tense))
-        if kind < 0.93:
+        if kind < 0.92:
             return self.two_clauses(tense)
         if kind < 0.96:
             return Sentence(self.two_predicates(tense))
