@@ -121,7 +121,7 @@ def test_the_quick_recipe_goes_up_stays_and_falls():
 
 def test_the_quick_recipe_has_all_three():
     quick = RECIPES["quick"]
-    early, middle, late = (quick.learning_rate(step, at, 128) for step, at in ((10, 0.01), (400, 0.2), (2000, 0.9)))
+    early, middle, late = (quick.learning_rate(step, at, 128) for step, at in ((10, 0.01), (400, 0.1), (2000, 0.9)))
     assert 0 < early < late < middle == quick.peak_lr
 
 

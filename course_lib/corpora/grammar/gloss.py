@@ -48,7 +48,7 @@ def _look_up(word: str, before: list[str], after: list[str]) -> str:
         keys.insert(0, _relative(word))
     if not after or after[0] in CLAUSE_ENDS:
         keys.insert(0, _prefix(word))
-    for key in (*keys, *spellings, _separable(word)):
+    for key in (*keys, *spellings, _separable(word), _prefix(word)):
         if key in table:
             return " / ".join(list(table[key])[:MOST])
     return UNKNOWN
@@ -169,4 +169,3 @@ def _add_verb(verb: Verb, add: Add) -> None:
     add(verb.de_participle, past)
     if prefix:
         add(_prefix(prefix), verb.en_particle or "(part of the verb)")
-        add(prefix, "(part of the verb)")
