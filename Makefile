@@ -14,7 +14,7 @@ LOCK      := $(if $(UNPINNED),,-c requirements.lock)
 NOTEBOOKS  = $(or $(wildcard notebooks/$(NB)*.ipynb),$(error no notebook is named notebooks/$(NB)*.ipynb))
 
 .PHONY: help setup train lab build notebooks test test-all test-code test-notebooks lint types format \
-        model wheel lock clean distclean
+        model site wheel lock clean distclean
 
 help:
 	@echo "Usage: make TARGET [TORCH=cpu] [PYTHON=python3.12] [VENV=folder] [ARGS='...']"
@@ -37,15 +37,15 @@ build: $(STAMP) ## Build course_lib from the cells of the notebooks
 	$(BIN)/course build $(ARGS)
 
 notebooks: $(STAMP) ## Re-execute the notebooks and store their outputs (NB=03 for only one)
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --coalesce-streams \
-		--ExecutePreprocessor.record_timing=False $(ARGS) $(NOTEBOOKS)
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
+		--ExecutePreprocessor.coalesce_streams=True --ExecutePreprocessor.record_timing=False $(ARGS) $(NOTEBOOKS)
 
 format: $(STAMP) ## Let ruff format the code and repair what it can
 	$(BIN)/ruff check --fix --exit-zero $(ARGS)
 	$(BIN)/ruff format
 
 model: $(STAMP) ## Remake the small trained model that the course ships, by steps instead of minutes
-	$(BIN)/course train --corpus embedded --preset tiny --steps 4500 --out runs/model $(ARGS)
+	$(BIN)/course train --corpus embedded --preset tiny --steps 6500 --out runs/model $(ARGS)
 	$(BIN)/python -m course_lib.app.ship runs/model
 
 # --- to check it ---
@@ -70,6 +70,10 @@ types: $(STAMP) ## Check type hints with mypy
 
 # --- to release it ---
 
+site: $(STAMP) ## Build the web site into docs/_build/html
+	$(BIN)/sphinx-build -W --keep-going --quiet -b html docs docs/_build/html $(ARGS)
+	@echo "Open docs/_build/html/index.html"
+
 wheel: $(STAMP) ## Build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist $(ARGS)
 
@@ -85,7 +89,7 @@ lock: $(STAMP) ## Complete requirements.lock after a change of dependencies (ARG
 	mv $(VENV)/requirements.lock requirements.lock
 
 clean: ## Remove what tests and builds leave behind
-	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist docs/_build docs/notebooks .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -path './$(VENV)' -prune -o -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean ## The same, and the environment
@@ -109,6 +113,8 @@ ifneq ($(TORCH),)
 	@$(BIN)/uv pip install --python $(BIN)/python --torch-backend=$(TORCH) torch $(LOCK)
 endif
 	@echo "Setting up $(VENV): 1.6 GB, or about 6 GB where PyTorch comes with CUDA. Quiet for a few minutes."
-	@$(BIN)/pip install --quiet --editable '.[dev]' $(LOCK)
+	@$(BIN)/pip install --quiet --editable '.[dev,site]' $(LOCK)
+	@echo "Writing the embedded corpus to data/cache"
+	@$(BIN)/python -c "from course_lib.corpora import load_corpus; load_corpus('embedded')"
 	@touch $@
 	@echo "$(VENV) is ready."

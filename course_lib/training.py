@@ -80,7 +80,7 @@ class Recipe:
 
 # Explained in notebooks/12_training.ipynb
 PAPER = Recipe()
-QUICK = Recipe(max_tokens=400, warmup=250, peak_lr=2.2e-3, decay_from=0.1, ema=0.995)  # for d_model = 128
+QUICK = Recipe(max_tokens=400, warmup=250, peak_lr=2.8e-3, decay_from=0.1, ema=0.995)  # for d_model = 96
 RECIPES = {"paper": PAPER, "quick": QUICK}
 
 
@@ -89,7 +89,7 @@ def recipe_for(name: str, d_model: int) -> Recipe:
     recipe = RECIPES[name]
     if recipe.peak_lr is None:
         return recipe
-    wider = d_model / 128
+    wider = d_model / 96
     return replace(recipe, max_tokens=round(recipe.max_tokens * wider), peak_lr=recipe.peak_lr / wider)
 
 

@@ -76,7 +76,14 @@ def test_each_command_explains_itself_with_an_example(command, capsys):
 def test_the_help_of_train_says_every_default(capsys):
     cli.main(["train", "--help"])
     out = " ".join(capsys.readouterr().out.split())
-    for default in ("embedded", "small", "1,000 if embedded", "runs/<corpus>-<preset>", "3 if embedded, else 25", "0"):
+    for default in (
+        "embedded",
+        "small",
+        "2,300 if embedded",
+        "runs/<corpus>-<preset>",
+        "3.65 if embedded, else 25",
+        "0",
+    ):
         assert f"{default}]" in out or default in out
 
 

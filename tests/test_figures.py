@@ -20,6 +20,9 @@ DRAWN = {
     "one loss": lambda: figures.loss_curve([6.0]),
     "losses": lambda: figures.loss_curve([6.0 - i / 500 for i in range(1000)], [(500, 5.2), (1000, 4.5)]),
     "attention": lambda: figures.attention_map(WEIGHTS, ROWS, COLUMNS, "a head"),
+    "saturation": lambda: figures.softmax_saturation(
+        [4, 64], torch.tensor([[0.6, 0.4], [0.9, 0.1]]), torch.tensor([[0.6, 0.4], [0.6, 0.4]])
+    ),
     "the model": lambda: figures.the_model(["masking"]),
 }
 

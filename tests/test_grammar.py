@@ -25,6 +25,7 @@ from course_lib.corpora.grammar import (
     Example,
     Realisation,
     generate,
+    generate_splits,
     gloss,
     words,
 )
@@ -660,6 +661,8 @@ def test_same_seed_same_corpus_in_any_process() -> None:
     assert len(printed) == 1
     assert generate("train", 50, 1) == generate("train", 80, 1)[:50]
     assert generate("train", 50, 1) != generate("train", 50, 2)
+    sizes = {"test": 20, "test_long": 10, "train": 50}
+    assert generate_splits(sizes, 1) == {split: generate(split, n, 1) for split, n in sizes.items()}
 
 
 def test_lengths() -> None:
@@ -1000,6 +1003,7 @@ def test_errors_name_file_and_line(tmp_path: Path, table: str, change, message: 
 def test_unknown_split() -> None:
     with pytest.raises(ValueError, match="nonsense"):
         generate("nonsense", 1)
+    assert generate("train", 0) == []
 
 
 def test_speed(record_property) -> None:

@@ -85,7 +85,7 @@ def test_no_default_path_names_a_package_index(name):
 def test_environment_yml_installs_the_locked_versions():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     [pip_lines] = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
-    assert pip_lines == ["-c requirements.lock", "-e .[dev]"]
+    assert pip_lines == ["-c requirements.lock", "-e .[dev,site]"]
     [python] = [entry for entry in environment["dependencies"] if str(entry).startswith("python=")]
     assert SpecifierSet(PROJECT["requires-python"]).contains(python.removeprefix("python=") + ".0")
 
@@ -135,7 +135,7 @@ def test_train_is_the_main_job_and_takes_arguments():
 
 def test_setup_is_plain_pip_with_the_lock(tmp_path):
     plain = make("--dry-run", "setup", f"VENV={tmp_path}/venv").stdout
-    assert "pip install --quiet --editable '.[dev]' -c requirements.lock" in plain
+    assert "pip install --quiet --editable '.[dev,site]' -c requirements.lock" in plain
     assert "bin/uv" not in plain
     cpu = make("--dry-run", "setup", f"VENV={tmp_path}/venv", "TORCH=cpu").stdout
     assert "--torch-backend=cpu torch -c requirements.lock" in cpu

@@ -126,9 +126,9 @@ def test_the_quick_recipe_has_all_three():
 
 
 def test_a_wider_model_has_larger_batches_and_smaller_steps():
-    quick = recipe_for("quick", 128)
+    quick = recipe_for("quick", 96)
     assert quick == RECIPES["quick"]
-    wide = recipe_for("quick", 512)
+    wide = recipe_for("quick", 384)
     assert wide.max_tokens == 4 * quick.max_tokens and wide.peak_lr == pytest.approx(quick.peak_lr / 4)
     assert recipe_for("paper", 512) == recipe_for("paper", 128) == RECIPES["paper"]
 

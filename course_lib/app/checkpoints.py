@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from course_lib.app.errors import UserError
-from course_lib.app.files import checksum, drafted, tensors_from_bytes, tensors_to_bytes, to_json
+from course_lib.app.files import checksum, drafted, tensors_from_bytes, tensors_to_bytes, to_json, write_bytes
 from course_lib.app.runs import Run, checkpoint_name
 from course_lib.training import Trainer
 
@@ -65,9 +65,9 @@ class Checkpoint:
             sums = {}
             for name, tensors in self.tensors.items():
                 content = tensors_to_bytes(tensors)
-                (draft / f"{name}.safetensors").write_bytes(content)
+                write_bytes(draft / f"{name}.safetensors", content)
                 sums[name] = checksum(content)
-            (draft / "state.json").write_bytes(_sealed({"position": asdict(self.position), "sha256": sums}))
+            write_bytes(draft / "state.json", _sealed({"position": asdict(self.position), "sha256": sums}))
         _remove_old(run)
 
     @classmethod

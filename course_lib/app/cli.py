@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from course_lib.app.defaults import QUICK_MINUTES, VOCAB
 from course_lib.app.errors import Interrupted, UserError
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def train(
         typer.Option(
             min=1,
             metavar="N",
-            help="Pieces in the vocabulary. [default: 1,000 if embedded, 37,000 for wmt, else 8,000]",
+            help=f"Pieces in the vocabulary. [default: {VOCAB['embedded']:,} if embedded, {VOCAB['wmt']:,} for wmt, "
+            f"else {VOCAB['else']:,}]",
         ),
     ] = None,
     recipe: Annotated[
@@ -68,7 +70,8 @@ def train(
         float | None,
         typer.Option(
             metavar="M",
-            help="Train for so long, preparation included. [default with the quick recipe: 3 if embedded, else 25]",
+            help="Train for so long, preparation included. [default with the quick recipe: "
+            f"{QUICK_MINUTES['embedded']:g} if embedded, else {QUICK_MINUTES['else']:g}]",
         ),
     ] = None,
     steps: Annotated[
@@ -236,8 +239,8 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         return _complain(f"error: {error}", MISTAKE)
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        return _complain(f"error: {place}{error.strerror or error}", MISTAKE)
+        # what is written to a file names it: course_lib/app/files.py
+        return _complain(f"error: {error.filename or 'standard output'}: {error.strerror or error}", MISTAKE)
     except _usage_error() as error:
         return _complain(f"error: {error.format_message()} (see `course --help`)", MISTAKE)
 

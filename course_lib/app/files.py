@@ -35,11 +35,19 @@ def drafted(target: Path) -> Iterator[Path]:
         raise
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """As `Path.write_bytes`, but an error names the file also where the disk becomes full in the middle."""
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """All of `content`, or what was there before."""
     draft = path.with_name(f".{path.name}.draft")
     try:
-        draft.write_bytes(content)
+        write_bytes(draft, content)
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import count, takewhile
 from pathlib import Path
 
+from course_lib.app.defaults import QUICK_MINUTES, VOCAB
 from course_lib.app.errors import UserError
 from course_lib.app.prepare import resolved
 from course_lib.app.runs import Budget, Run, Settings
@@ -62,15 +63,13 @@ def _check_choice(option: str, value: str, choices: Iterable[str]) -> None:
 
 
 def default_vocab(corpus: str) -> int:
-    if corpus == "embedded":
-        return 2_300
-    return 37_000 if corpus.startswith("wmt/") else 8_000
+    return VOCAB.get(corpus.split("/")[0], VOCAB["else"])
 
 
 def default_budget(corpus: str, preset: str, recipe: str) -> Budget:
     if recipe == "paper":
         return Budget("steps", PRESETS[preset].train_steps)
-    return Budget("minutes", 3.65 if corpus == "embedded" else 25)
+    return Budget("minutes", QUICK_MINUTES.get(corpus, QUICK_MINUTES["else"]))
 
 
 def new_folder(settings: Settings) -> Path:

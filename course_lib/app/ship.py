@@ -10,7 +10,7 @@ from pathlib import Path
 
 from course_lib.app.errors import UserError
 from course_lib.app.evaluation import Scores, evaluate
-from course_lib.app.files import drafted, tensors_from_bytes, tensors_to_bytes
+from course_lib.app.files import drafted, tensors_from_bytes, tensors_to_bytes, write_bytes
 from course_lib.app.prepare import choose_split, load_corpus
 from course_lib.app.runs import Run
 from course_lib.app.translator import Translator
@@ -29,7 +29,7 @@ def ship(run: Run, target: Path) -> str:
             shutil.copyfile(run.folder / name, draft / name)
         weights = tensors_from_bytes((run.folder / "weights.safetensors").read_bytes())
         half = tensors_to_bytes({name: tensor.half() for name, tensor in weights.items()})
-        (draft / "weights.safetensors").write_bytes(half)
+        write_bytes(draft / "weights.safetensors", half)
         scores, after = evaluate(Translator.load(draft), test, corpus.name, "test", BEAM)
         changed = sum(one != other for one, other in zip(before, after, strict=True))
         text = readme(run, scores, changed)

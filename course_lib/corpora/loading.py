@@ -24,6 +24,10 @@ from course_lib.corpora.resources import data_dir
 if TYPE_CHECKING:
     import datasets
 
+    from course_lib.corpora.grammar import Example
+
+    Rows = list[dict[str, Any]]
+
 EMBEDDED_SIZES = {
     "train": 40_000,
     "validation": 1_000,
@@ -112,41 +116,54 @@ def _embedded() -> Corpus:
     import datasets
 
     with _no_garbage_collection():
-        splits = {split: datasets.Dataset.from_list(_embedded_rows(split)) for split in EMBEDDED_SIZES}
+        rows = {split: _cached_rows(split) for split in EMBEDDED_SIZES}
+        if missing := {split: size for split, size in EMBEDDED_SIZES.items() if rows[split] is None}:
+            rows |= _generate(missing)
+        splits = {split: datasets.Dataset.from_list(rows[split]) for split in EMBEDDED_SIZES}
     return Corpus("embedded", "en", "de", splits)
 
 
-def _embedded_rows(split: str) -> list[dict[str, Any]]:
-    """The sentences of a split, from the cache if it holds those that this grammar would make."""
-    path, key = cache_dir() / "embedded" / f"{split}.jsonl.gz", _embedded_key(split)
+def _cached_rows(split: str) -> Rows | None:
+    """The sentences of a split, if the cache holds those that this grammar would make."""
     try:
-        with gzip.open(path, "rt", encoding="utf-8") as file:  # gzip's checksum tells a damaged file
-            if file.readline().strip() == key:
+        with gzip.open(_cache_file(split), "rt", encoding="utf-8") as file:  # gzip's checksum tells a damaged file
+            if file.readline().strip() == _embedded_key(split):
                 return [json.loads(line) for line in file]
     except (OSError, EOFError, ValueError, zlib.error):
         pass
-    rows = _generate(split)
+    return None
+
+
+def _generate(sizes: dict[str, int]) -> dict[str, Rows]:
+    """The sentences of some splits, made by the grammar and kept in the cache."""
+    from course_lib.corpora.grammar import generate_splits
+
+    made = {
+        split: [_row(example) for example in examples]
+        for split, examples in generate_splits(sizes, EMBEDDED_SEED).items()
+    }
     try:
-        _write_atomically(path, "\n".join([key, *(json.dumps(row, ensure_ascii=False) for row in rows), ""]))
+        for split, rows in made.items():
+            lines = [_embedded_key(split), *(json.dumps(row, ensure_ascii=False) for row in rows), ""]
+            _write_atomically(_cache_file(split), "\n".join(lines))
     except OSError as error:
         warnings.warn(f"the embedded corpus is made anew each time: {_reason(error)}", stacklevel=2)
-    return rows
+    return made
 
 
-def _generate(split: str) -> list[dict[str, Any]]:
-    from course_lib.corpora.grammar import generate
+def _row(example: Example) -> dict[str, Any]:
+    return {
+        "src": example.en,
+        "tgt": example.de,
+        "tags": list(example.tags),
+        "alignment": [list(pair) for pair in example.alignment],
+        "src_tree": example.en_tree,
+        "tgt_tree": example.de_tree,
+    }
 
-    return [
-        {
-            "src": example.en,
-            "tgt": example.de,
-            "tags": list(example.tags),
-            "alignment": [list(pair) for pair in example.alignment],
-            "src_tree": example.en_tree,
-            "tgt_tree": example.de_tree,
-        }
-        for example in generate(split, EMBEDDED_SIZES[split], EMBEDDED_SEED)
-    ]
+
+def _cache_file(split: str) -> Path:
+    return cache_dir() / "embedded" / f"{split}.jsonl.gz"
 
 
 @contextmanager

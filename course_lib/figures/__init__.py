@@ -8,6 +8,16 @@ from course_lib.figures.gloss import Gloss, gloss_table
 from course_lib.figures.model import the_model
 from course_lib.figures.picture import Picture
 from course_lib.figures.positions import position_table
+from course_lib.figures.softmax import softmax_saturation
 from course_lib.figures.training import loss_curve
 
-__all__ = ["Gloss", "Picture", "attention_map", "gloss_table", "loss_curve", "position_table", "the_model"]
+__all__ = [
+    "Gloss",
+    "Picture",
+    "attention_map",
+    "gloss_table",
+    "loss_curve",
+    "position_table",
+    "softmax_saturation",
+    "the_model",
+]

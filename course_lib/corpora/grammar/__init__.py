@@ -8,7 +8,7 @@ English, so that a translation is right exactly if it equals the reference. `dat
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from zlib import crc32
@@ -21,9 +21,24 @@ from course_lib.corpora.grammar.meaning import Clause, NounPhrase, Personal, Qua
 from course_lib.corpora.grammar.trees import Said, align, say, words
 from course_lib.corpora.lexicon import lexicon
 
-__all__ = ["COURSE_SENTENCE", "MAX_TRAIN_WORDS", "SPLITS", "TAGS", "Example", "generate", "gloss", "words"]
+__all__ = [
+    "COURSE_SENTENCE",
+    "MAX_TRAIN_WORDS",
+    "SPLITS",
+    "TAGS",
+    "Example",
+    "generate",
+    "generate_splits",
+    "gloss",
+    "words",
+]
 
-SPLITS = ("train", "validation", "test", "test_long", "test_combinations", "test_pronouns")
+STREAMS = {  # which splits are filled by which kind of sentence
+    "plain": ("train", "validation", "test", "test_combinations"),
+    "long": ("test_long",),
+    "pronouns": ("test_pronouns",),
+}
+SPLITS = tuple(split for splits in STREAMS.values() for split in splits)
 
 MAX_TRAIN_WORDS = 11  # of English, with punctuation; no split but test_long has longer ones
 LONG_WORDS = (18, 30)
@@ -140,31 +155,38 @@ def short_split_of(candidate: Realisation) -> str:
     return "train"
 
 
-def candidates(split: str, seed: int) -> Iterator[Realisation]:
-    """The sentences of a split in the order in which they come up, some of them repeatedly."""
-    chooser = Chooser(lexicon(), random.Random(f"{split} {seed}"))
-    choose = {"test_long": chooser.long_sentence, "test_pronouns": chooser.pronoun_sentence}.get(
-        split, chooser.sentence
-    )
+def candidates(stream: str, seed: int) -> Iterator[Realisation]:
+    """The sentences of a stream in the order in which they come up, some of them repeatedly."""
+    chooser = Chooser(lexicon(), random.Random(f"{stream} {seed}"))
+    choose = {"plain": chooser.sentence, "long": chooser.long_sentence, "pronouns": chooser.pronoun_sentence}[stream]
     while True:
-        candidate = Realisation(choose())
-        # What is in the wrong split already need not be said in English.
-        may_fit = split == "test_long" or short_split_of(candidate) == split
-        if may_fit and split_of(candidate) == split:
-            yield candidate
+        yield Realisation(choose())
 
 
 def generate(split: str, n: int, seed: int = 0) -> list[Example]:
     """The first `n` examples of a split: the same on every machine, none twice, and none in two splits."""
-    if split not in SPLITS:
-        raise ValueError(f"split is {split!r}, not one of {', '.join(SPLITS)}")
-    found: dict[str, Example] = {}
-    stream = candidates(split, seed)
-    while len(found) < n:
-        candidate = next(stream)
-        if candidate.de.text not in found:
-            found[candidate.de.text] = candidate.example()
-    return list(found.values())
+    return generate_splits({split: n}, seed)[split]
+
+
+def generate_splits(sizes: Mapping[str, int], seed: int = 0) -> dict[str, list[Example]]:
+    """The same for several splits, in the time that the largest takes: one pass through a stream fills all of its."""
+    if unknown := sizes.keys() - set(SPLITS):
+        raise ValueError(f"split is {min(unknown)!r}, not one of {', '.join(SPLITS)}")
+    found: dict[str, dict[str, Example]] = {split: {} for split in sizes}
+    for stream, splits in STREAMS.items():
+        wanted = {split for split in splits if sizes.get(split)}
+        source = candidates(stream, seed)
+        while wanted:
+            candidate = next(source)
+            # What is in a split that is full, or not asked for, need not be said in English.
+            if stream != "long" and short_split_of(candidate) not in wanted:
+                continue
+            split = split_of(candidate)
+            if split in wanted and candidate.de.text not in found[split]:
+                found[split][candidate.de.text] = candidate.example()
+                if len(found[split]) == sizes[split]:
+                    wanted.remove(split)
+    return {split: list(examples.values()) for split, examples in found.items()}
 
 
 def _course_sentence() -> Example:
