@@ -37,8 +37,7 @@ build: $(STAMP) ## Build course_lib from the cells of the notebooks
 	$(BIN)/course build $(ARGS)
 
 notebooks: $(STAMP) ## Re-execute the notebooks and store their outputs (NB=03 for only one)
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
-		--ExecutePreprocessor.coalesce_streams=True --ExecutePreprocessor.record_timing=False $(ARGS) $(NOTEBOOKS)
+	$(BIN)/python -m course_lib.editions.execute $(ARGS) $(NOTEBOOKS)
 
 format: $(STAMP) ## Let ruff format the code and repair what it can
 	$(BIN)/ruff check --fix --exit-zero $(ARGS)
