@@ -28,6 +28,6 @@ suppress_warnings = ["mystnb.unknown_mime_type"]
 
 # Sphinx reads only what lies below this folder.
 shutil.rmtree(HERE / "notebooks", ignore_errors=True)
-shutil.copytree(
-    HERE.parent / "notebooks", HERE / "notebooks", ignore=shutil.ignore_patterns("*.py", ".*", "__pycache__")
-)
+(HERE / "notebooks").mkdir()
+for path in (HERE.parent / "notebooks").glob("*.ipynb"):
+    shutil.copy(path, HERE / "notebooks")

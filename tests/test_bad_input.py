@@ -64,7 +64,7 @@ BAD_TEXTS = {
     "a control character": (with_line_3("a\x1bb\n"), ["text.en, line 3", "U+001B"]),
     "a line of a million characters": (with_line_3("q" * 1_000_000 + "\n"), ["text.en, line 3", "longer than"]),
     "an empty file": ([], ["text.en is empty"]),
-    "one sentence only": (["the old dog\n"], ["1 sentence pairs; at least 10"]),
+    "one sentence only": (["the old dog\n"], ["too few sentence pairs, 1; at least 10"]),
 }
 
 

@@ -121,7 +121,7 @@ def test_an_empty_file(tmp_path):
 
 @pytest.mark.parametrize("n", [1, 9])
 def test_too_few_pairs(tmp_path, n):
-    assert f"{n} sentence pairs; at least 10" in refusal(text_files(tmp_path, lines("x", n), lines("x", n)))
+    assert f"too few sentence pairs, {n}; at least 10" in refusal(text_files(tmp_path, lines("x", n), lines("x", n)))
 
 
 def test_utf_16_is_not_utf_8(tmp_path):

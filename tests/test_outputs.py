@@ -3,7 +3,6 @@
 import base64
 import io
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -146,9 +145,11 @@ def test_a_picture_is_compared_and_not_only_its_text(curve):
 # --- by nbval, on a real notebook ---
 
 
-def nbval(notebook):
+def nbval(notebook, limit="600.0"):
     """What `make test-notebooks` says of it, in a folder with the same conftest."""
-    shutil.copy(ROOT / "notebooks" / "conftest.py", notebook.parent)
+    conftest = (ROOT / "notebooks" / "conftest.py").read_text()
+    assert "LIMIT = 600.0" in conftest
+    (notebook.parent / "conftest.py").write_text(conftest.replace("LIMIT = 600.0", f"LIMIT = {limit}"))
     command = [sys.executable, "-m", "pytest", "--nbval", "-q", "-p", "no:cacheprovider", "--rootdir", notebook.parent]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.run([*command, notebook], capture_output=True, text=True, env=environment, cwd=notebook.parent)
@@ -197,3 +198,11 @@ def test_a_tampered_word_number_and_figure_fail_each(small, tmp_path):
     assert "3 failed, 2 passed" in result.stdout
     for reason in ("'dog' is not the stored 'cat'", "'1.414' is not the stored '1.417'", "looks different"):
         assert reason in result.stdout
+
+
+def test_a_notebook_that_takes_too_long_fails(small, tmp_path):
+    path = tmp_path / "small.ipynb"
+    nbformat.write(small, path)
+    result = nbval(path, limit="0.0")
+    assert result.returncode == 1
+    assert "this notebook has taken more than 0 s already" in result.stdout

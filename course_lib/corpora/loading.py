@@ -219,7 +219,7 @@ def _from_text_files(spec: str) -> Corpus:
         )
     if len(src) < MIN_PAIRS:
         raise CorpusError(
-            f"{spec}: {len(src)} sentence pairs; at least {MIN_PAIRS} are needed to train, validate and test"
+            f"{spec}: too few sentence pairs, {len(src)}; at least {MIN_PAIRS} are needed to train, validate and test"
         )
     held_out = max(1, min(HELD_OUT_MOST, int(len(src) * HELD_OUT_SHARE)))
     bounds = {
