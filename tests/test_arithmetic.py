@@ -21,7 +21,7 @@ ARITHMETICS = {
 }
 
 
-def compare(notebooks, arithmetic):
+def assert_agreement(notebooks, arithmetic):
     """nbval on these notebooks: its last lines if all outputs agree, else a failure."""
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "--nbval-cell-timeout=540"]
     command += ["-q", "-p", "no:cacheprovider", *(f"notebooks/{name}" for name in notebooks)]
@@ -50,11 +50,11 @@ def test_the_arithmetics_are_different_ones():
 
 @pytest.mark.parametrize("arithmetic", ARITHMETICS)
 def test_two_notebooks_agree(arithmetic):
-    compare(SHORT, arithmetic)
+    assert_agreement(SHORT, arithmetic)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3000)
 @pytest.mark.parametrize("arithmetic", ARITHMETICS)
 def test_all_notebooks_agree(arithmetic):
-    compare([name for name in NOTEBOOKS if name not in SHORT], arithmetic)
+    assert_agreement([name for name in NOTEBOOKS if name not in SHORT], arithmetic)
