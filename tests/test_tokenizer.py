@@ -61,7 +61,7 @@ def test_special_ids_have_no_text(tokenizer):
 @given(st.lists(st.integers(0, VOCAB - 1), max_size=30))
 def test_any_ids_give_a_text(tokenizer, ids):
     """What an untrained model says need make no sense, but it must be printable."""
-    tokenizer.decode(ids).encode()
+    assert isinstance(tokenizer.decode(ids).encode("utf-8"), bytes)
 
 
 def test_frequent_words_become_one_piece(tokenizer):

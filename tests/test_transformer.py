@@ -74,7 +74,7 @@ def twins(kind: type[nn.Module], training: bool) -> tuple[nn.Module, nn.Module, 
     return ours.train(training), theirs.train(training), pairs
 
 
-def compare(mine, other, inputs, pairs, where=None):
+def assert_agreement(mine, other, inputs, pairs, where=None):
     """Outputs and all gradients, of inputs and parameters."""
     noise = torch.randn(mine.shape)
     if where is not None:
@@ -101,7 +101,7 @@ def test_encoder_layer_parity(case, training):
     if causal:
         mask = mask & causal_mask(6)
     other = theirs(x, src_mask=~causal_mask(6) if causal else None, src_key_padding_mask=~REAL if padded else None)
-    compare(ours(x, mask), other, [x], pairs)
+    assert_agreement(ours(x, mask), other, [x], pairs)
 
 
 @pytest.mark.parametrize("padded", [False, True])
@@ -135,7 +135,7 @@ def test_decoder_layer_parity(case, training):
         memory_key_padding_mask=~REAL if source else None,
         tgt_key_padding_mask=~tgt_real if target else None,
     )
-    compare(ours(x, memory, REAL[:, None, None, :] if source else None, tgt_mask), other, [x, memory], pairs)
+    assert_agreement(ours(x, memory, REAL[:, None, None, :] if source else None, tgt_mask), other, [x, memory], pairs)
 
 
 @pytest.mark.parametrize("stack", [Encoder, Decoder])

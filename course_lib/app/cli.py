@@ -106,7 +106,7 @@ def train(
     from course_lib.app.training import train as train_run
 
     request = Request(corpus, preset, vocab, recipe, out, budget, resume, seed, threads, device)
-    run = train_run(request, typer.echo)
+    run = train_run(request, _say)
     if report:
         final_report(run, device, Console(highlight=False))
 
@@ -156,7 +156,7 @@ def evaluate(
     chosen = load_corpus(corpus or Run.open(folder).settings.corpus)
     scores, _ = score_split(translator, choose_split(chosen, split), chosen.name, split, beam, limit)
     if as_json:
-        typer.echo(json.dumps(scores.to_dict(), indent=2))
+        _say(json.dumps(scores.to_dict(), indent=2))
     else:
         show(scores, Console(highlight=False))
 
@@ -180,7 +180,7 @@ def translate(
 
     translator = _translator(folder)
     if sentence is not None:
-        typer.echo(translate_line(translator, sentence, "the sentence", beam))
+        _say(translate_line(translator, sentence, "the sentence", beam))
         return
     translations: Iterator[str]
     if file is not None:
@@ -190,7 +190,7 @@ def translate(
             typer.echo("One sentence a line; ctrl-D ends.", err=True)
         translations = translate_stream(translator, sys.stdin.buffer, beam)
     for line in translations:
-        typer.echo(line)
+        _say(line)
 
 
 @app.command()
@@ -239,8 +239,8 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         return _complain(f"error: {error}", MISTAKE)
     except OSError as error:
-        # what is written to a file names it: course_lib/app/files.py
-        return _complain(f"error: {error.filename or 'standard output'}: {error.strerror or error}", MISTAKE)
+        place = f"{error.filename}: " if error.filename else ""
+        return _complain(f"error: {place}{error.strerror or error}", MISTAKE)
     except _usage_error() as error:
         return _complain(f"error: {error.format_message()} (see `course --help`)", MISTAKE)
 
@@ -248,6 +248,14 @@ def main(arguments: list[str] | None = None) -> int:
 def _usage_error() -> type[typer.BadParameter]:
     """What the command-line parser raises. It is click's, of which newer typers have a copy of their own."""
     return typer.BadParameter.__mro__[2]
+
+
+def _say(line: str) -> None:
+    """On standard output; where that is full, the error names it."""
+    try:
+        typer.echo(line)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard output") from None
 
 
 def _complain(line: str, code: int) -> int:

@@ -35,12 +35,18 @@ def drafted(target: Path) -> Iterator[Path]:
         raise
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """As `Path.write_bytes`, but an error names the file also where the disk becomes full in the middle."""
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """An error in the middle of writing names the file, as one at its opening does: a full disk is met there."""
     try:
-        path.write_bytes(content)
+        yield
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    with naming(path):
+        path.write_bytes(content)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -57,7 +63,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 def append_line(path: Path, record: dict[str, Any]) -> None:
     """Add a line of JSON, whole or not at all."""
     line = (json.dumps(record) + "\n").encode()
-    with path.open("ab", buffering=0) as file:
+    with naming(path), path.open("ab", buffering=0) as file:
         size = file.tell()
         if file.write(line) != len(line):  # a disk that has just become full takes a part
             file.truncate(size)

@@ -19,7 +19,7 @@ import torch
 
 import course_lib
 from course_lib.app.errors import UserError
-from course_lib.app.files import append_line, drafted, read_lines, tensors_to_bytes, to_json, write_atomically
+from course_lib.app.files import append_line, drafted, naming, read_lines, tensors_to_bytes, to_json, write_atomically
 from course_lib.tokenizer import Tokenizer
 from course_lib.training import Recipe
 from course_lib.transformer import Config
@@ -67,7 +67,8 @@ class Run:
     def create(cls, folder: Path, settings: Settings, model: Config, recipe: Recipe, tokenizer: Tokenizer) -> Self:
         """A new run with nothing trained yet. `folder` must not exist, or be empty."""
         with drafted(folder) as draft:
-            tokenizer.save(draft / "tokenizer.model")
+            with naming(draft / "tokenizer.model"):
+                tokenizer.save(draft / "tokenizer.model")
             cls(draft, settings, model, recipe).write_config()
         return cls(folder, settings, model, recipe)
 
