@@ -14,7 +14,7 @@ LOCK      := $(if $(UNPINNED),,-c requirements.lock)
 NOTEBOOKS  = $(or $(wildcard notebooks/$(NB)*.ipynb),$(error no notebook is named notebooks/$(NB)*.ipynb))
 
 .PHONY: help setup train lab build notebooks test test-all test-code test-notebooks lint types format \
-        model site wheel lock clean distclean
+        bench bench-quality model site wheel lock clean distclean
 
 help:
 	@echo "Usage: make TARGET [TORCH=cpu] [PYTHON=python3.12] [VENV=folder] [ARGS='...']"
@@ -66,6 +66,21 @@ lint: $(STAMP) ## Check style and format with ruff
 
 types: $(STAMP) ## Check type hints with mypy
 	$(BIN)/mypy
+
+# --- to time it ---
+
+BENCH := $(VENV)/.installed-bench
+
+bench: $(BENCH) ## Time training and decoding against other libraries, and print the ratios (ARGS='--corpus FOLDER')
+	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-quality: $(BENCH) ## BLEU on Multi30k after 10 and after 20 minutes
+	$(BIN)/python -m benchmarks --quality $(ARGS)
+
+$(BENCH): $(STAMP)
+	@echo "Installing the libraries that ours is timed against"
+	@$(BIN)/pip install --quiet --editable '.[bench]' $(LOCK)
+	@touch $@
 
 # --- to release it ---
 

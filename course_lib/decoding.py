@@ -218,11 +218,11 @@ class Beam(NamedTuple):
     scores: Tensor  # (n, k) log-probabilities
 
 
-def extend(beam: Beam, log_p: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The 2 k best continuations, by log_p (n, k, V): ids (n, 2 k, t + 1), scores and parents (n, 2 k)."""
-    total = beam.scores[:, :, None] + log_p
-    scores, flat = total.flatten(1).topk(2 * log_p.size(1))
-    parents, tokens = flat // log_p.size(-1), flat % log_p.size(-1)
+def extend(beam: Beam, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The 2 k best continuations, by logits (n, k, V): ids (n, 2 k, t + 1), scores and parents (n, 2 k)."""
+    total = beam.scores[:, :, None] + logits.float().log_softmax(-1)
+    scores, flat = total.flatten(1).topk(2 * logits.size(1))
+    parents, tokens = flat // logits.size(-1), flat % logits.size(-1)
     prefixes = beam.ids.gather(1, parents[:, :, None].expand(-1, -1, beam.ids.size(-1)))
     return torch.cat([prefixes, tokens[:, :, None]], dim=-1), scores, parents
 
@@ -238,7 +238,9 @@ EXTRA_LENGTH = 50  # an output may be this much longer than its input (6.1)
 Found = dict[int, tuple[list[int], float]]  # sentence -> the best ended hypothesis so far, and its score
 
 
-def beam_search_batch(decoder: StepDecoder, limits: Tensor, beam_size: int, alpha: float) -> list[list[int]]:
+def beam_search_batch(
+    decoder: StepDecoder, limits: Tensor, beam_size: int, alpha: float, extend: Callable = extend
+) -> list[list[int]]:
     """`beam_search` for many sentences: `decoder` has a row for each, `limits` (B,) are their longest outputs.
 
     Returns the ids of each sentence, without BOS, with EOS.
@@ -250,8 +252,8 @@ def beam_search_batch(decoder: StepDecoder, limits: Tensor, beam_size: int, alph
     beam = Beam(torch.arange(n, device=device), torch.full((n, beam_size, 1), BOS_ID, device=device), scores)
     found: Found = {}
     for length in range(1, int(limits.max()) + 1):
-        log_p = decoder(beam.ids.flatten(0, 1))[:, -1].float().log_softmax(-1).unflatten(0, (-1, beam_size))
-        ids, scores, parents = extend(beam, log_p)
+        logits = decoder(beam.ids.flatten(0, 1))[:, -1].unflatten(0, (-1, beam_size))
+        ids, scores, parents = extend(beam, logits)
         note_ended(found, beam.sentence, ids[:, :beam_size], scores[:, :beam_size] / length_penalty(length, alpha))
         beam_ids, scores, parents = best_live(ids, scores, parents, beam_size)
         going_on = still_open(found, Beam(beam.sentence, beam_ids, scores), limits, length, alpha)

@@ -6,9 +6,13 @@ import pytest
 import torch
 
 from course_lib.batching import Batch
-from course_lib.fast import training as fast
+from course_lib.fast import choice, output
+from course_lib.fast.add_norm import AddNorm
+from course_lib.fast.attention import CrossAttention, SelfAttention
+from course_lib.fast.choice import bf16_is_faster, pick_loss
 from course_lib.fast.dropout import dropout, keep_mask
-from course_lib.fast.training import FastLoss, bf16_is_faster, pick_loss
+from course_lib.fast.packing import Places
+from course_lib.fast.training import FastLoss, additive
 from course_lib.training import smoothed_loss
 from course_lib.transformer import PRESETS, Config, Transformer
 
@@ -35,7 +39,7 @@ def batch() -> Batch:
 )
 @pytest.mark.parametrize("chunk", [1, 3, 1024])
 def test_loss_and_gradients_are_those_of_the_readable_path(changes, chunk, monkeypatch):
-    monkeypatch.setattr(fast, "CHUNK", chunk)
+    monkeypatch.setattr(output, "CHUNK", chunk)
     model = model_of(replace(TINY, **changes))
     parameters = list(model.parameters())
     plain, quick = smoothed_loss(model, batch()), FastLoss()(model, batch())
@@ -43,6 +47,56 @@ def test_loss_and_gradients_are_those_of_the_readable_path(changes, chunk, monke
     expected = torch.autograd.grad(plain, parameters)
     for one, other in zip(expected, torch.autograd.grad(3 * quick, parameters), strict=True):
         torch.testing.assert_close(other / 3, one, rtol=0, atol=1e-5)
+
+
+# --- the functions with a gradient of their own, in double precision ---
+
+
+def doubles(*shapes: tuple[int, ...]) -> list[torch.Tensor]:
+    torch.manual_seed(4)
+    return [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+
+
+def test_the_gradient_of_self_attention():
+    [qkv] = doubles((2, 5, 3 * (4 + 4 + 2)))
+    mask = additive(torch.rand(2, 1, 5, 5) < 0.7, torch.float64)
+    assert torch.autograd.gradcheck(lambda x: SelfAttention.apply(x, mask, 3, 4), [qkv])
+
+
+def test_the_gradient_of_cross_attention():
+    inputs = doubles((2, 3, 12), (2, 5, 3 * (4 + 2)))
+    mask = additive(torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]], dtype=torch.bool)[:, None, None], torch.float64)
+    assert torch.autograd.gradcheck(lambda q, kv: CrossAttention.apply(q, kv, mask, 3), inputs)
+
+
+@pytest.mark.parametrize("p", [0.0, 0.4])
+def test_the_gradient_of_dropout_sum_and_norm(p):
+    def with_one_draw(*tensors: torch.Tensor) -> torch.Tensor:
+        torch.manual_seed(5)
+        return AddNorm.apply(*tensors, 1e-5, p)
+
+    assert torch.autograd.gradcheck(with_one_draw, doubles((3, 7), (3, 7), (7,), (7,)))
+
+
+def test_packing_and_its_gradient():
+    ids = torch.tensor([[5, 6, 0, 0], [7, 0, 0, 0], [8, 9, 10, 11]])
+    places = Places.of(ids, pad_id=0)
+    assert places.pack(ids).tolist() == [5, 6, 7, 8, 9, 10, 11]
+    there = (ids != 0)[:, :, None]
+    assert (places.unpack(places.pack(ids)) == ids)[there[:, :, 0]].all()
+    [x] = doubles((3, 4, 2))
+    [rows] = doubles((7, 2))
+    assert torch.autograd.gradcheck(places.pack, [x])
+    assert torch.autograd.gradcheck(lambda rows: places.unpack(rows) * there, [rows])
+
+
+def test_a_batch_without_padding_is_not_copied():
+    ids = torch.tensor([[5, 6], [7, 8]])
+    places, x = Places.of(ids, pad_id=0), torch.randn(2, 2, 3)
+    assert places.full and places.pack(x).data_ptr() == x.data_ptr()
+
+
+# --- precision, dropout, choice ---
 
 
 def test_bfloat16_is_near():
@@ -99,7 +153,7 @@ def test_dropout_is_where_the_paper_has_it():
 def test_the_choice_is_made_and_said(monkeypatch):
     model = Transformer(replace(PRESETS["tiny"], vocab=300))
     for faster, precision, word in ((True, torch.bfloat16, "bfloat16"), (False, torch.float32, "float32")):
-        monkeypatch.setattr(fast, "bf16_is_faster", lambda device, faster=faster: faster)
+        monkeypatch.setattr(choice, "bf16_is_faster", lambda device, faster=faster: faster)
         loss, line = pick_loss(model, torch.device("cpu"))
         assert isinstance(loss, FastLoss) and loss.precision == precision and word in line
 
@@ -107,7 +161,7 @@ def test_the_choice_is_made_and_said(monkeypatch):
 def test_the_probe_follows_the_clock(monkeypatch):
     for bf16, fp32, expected in ((1.0, 2.0, True), (2.0, 1.0, False), (100.0, 1.0, False)):
         seconds = {torch.bfloat16: bf16, torch.float32: fp32}
-        monkeypatch.setattr(fast, "seconds_of_product", lambda dtype, device, size, s=seconds: s[dtype])
+        monkeypatch.setattr(choice, "seconds_of_product", lambda dtype, device, size, s=seconds: s[dtype])
         assert bf16_is_faster(torch.device("cpu")) is expected
 
 

@@ -169,6 +169,9 @@ def translate(
         Path | None, typer.Option(metavar="F", help="Translate the lines of this file; quicker than line by line.")
     ] = None,
     beam: Beam = 4,
+    workers: Annotated[
+        int, typer.Option(min=1, metavar="W", help="Translate so many batches of a file at a time, each with one core.")
+    ] = 1,
 ) -> None:
     """Translate a sentence, the lines of a file, or standard input line by line.
 
@@ -184,13 +187,33 @@ def translate(
         return
     translations: Iterator[str]
     if file is not None:
-        translations = translate_file(translator, file, beam)
+        translations = translate_file(translator, file, beam, workers)
     else:
         if sys.stdin.isatty():
             typer.echo("One sentence a line; ctrl-D ends.", err=True)
         translations = translate_stream(translator, sys.stdin.buffer, beam)
     for line in translations:
         _say(line)
+
+
+@app.command()
+def export(
+    folder: RunFolder,
+    to: Annotated[str, typer.Option("--to", metavar="ENGINE", help="For which engine: ctranslate2.")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="A new folder. [default: DIR/ctranslate2]")] = None,
+) -> None:
+    """Write a trained model for an engine that is made for production.
+
+    Example: course export runs/embedded-small --to ctranslate2
+    """
+    if to != "ctranslate2":
+        raise UserError(f"--to {to}: the only engine is ctranslate2")
+    from course_lib.app.export import export_ctranslate2
+    from course_lib.app.translator import Translator
+
+    target = out or folder / to
+    export_ctranslate2(Translator.load(folder), target)
+    _say(f"{target}: how to use it is in its README.md")
 
 
 @app.command()

@@ -24,7 +24,8 @@ from course_lib.app.progress import Display, display
 from course_lib.app.runs import Run, refuse_to_overwrite
 from course_lib.app.settings import Request, check_same_run, chosen_recipe, latest_folder, new_folder, new_settings
 from course_lib.batching import Batch, batches, bucket
-from course_lib.fast.training import FastLoss, pick_loss
+from course_lib.fast.choice import pick_loss
+from course_lib.fast.training import FastLoss
 from course_lib.training import Trainer, average, validation_loss
 from course_lib.transformer import PRESETS, Transformer
 

@@ -9,14 +9,14 @@ from course_lib.app.evaluation import check_length
 from course_lib.app.translator import Translator
 
 
-def translate_file(translator: Translator, path: Path, beam: int) -> Iterator[str]:
+def translate_file(translator: Translator, path: Path, beam: int, workers: int = 1) -> Iterator[str]:
     """The translation of each line of a file; an empty line stays empty."""
     with path.open("rb") as file:
         lines = [decode_line(raw, f"{path}, line {number}") for number, raw in enumerate(file, 1)]
     for number, line in enumerate(lines, 1):
         check_length(translator, line, f"{path}, line {number}")
     full = [line for line in lines if line.strip()]
-    translations = map(one_line, translator.translate_all(full, beam))
+    translations = map(one_line, translator.translate_all(full, beam, workers=workers))
     return (next(translations) if line.strip() else "" for line in lines)
 
 

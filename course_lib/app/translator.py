@@ -16,7 +16,8 @@ from course_lib.app.files import tensors_from_bytes
 from course_lib.corpora.grammar import generate
 from course_lib.corpora.loading import EMBEDDED_SEED
 from course_lib.corpora.resources import data_dir
-from course_lib.decoding import CachedDecoder, PrefixDecoder, translate
+from course_lib.decoding import PrefixDecoder, translate
+from course_lib.fast.decoding import translate as fast_translate
 from course_lib.tokenizer import Tokenizer
 from course_lib.transformer import Config, Transformer
 
@@ -71,11 +72,17 @@ class Translator:
         """Translate one sentence."""
         return self.translate_all([sentence], beam_size)[0]
 
-    def translate_all(self, sentences: Sequence[str], beam_size: int = 4, alpha: float = 0.6) -> list[str]:
-        """Translate many. A model with replaced parts is run through their plain calls only, without a cache."""
-        decoder = PrefixDecoder if self.parts else CachedDecoder
+    def translate_all(
+        self, sentences: Sequence[str], beam_size: int = 4, alpha: float = 0.6, workers: int = 1
+    ) -> list[str]:
+        """Translate many, by so many workers of one core each.
+
+        A model with replaced parts is run through their plain calls only: without a cache, one batch at a time.
+        """
+        if not self.parts:
+            return fast_translate(self.model, self.tokenizer, sentences, beam_size, alpha, workers=workers)
         with replaced(self.parts):
-            return translate(self.model, self.tokenizer, sentences, beam_size, alpha, decoder=decoder)
+            return translate(self.model, self.tokenizer, sentences, beam_size, alpha, decoder=PrefixDecoder)
 
     def exact_match(self, n: int = 50) -> float:
         """The share of the embedded corpus' first n test sentences that it translates word for word as the reference.

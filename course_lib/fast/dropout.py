@@ -5,6 +5,7 @@ the matrix product before it. A 64-bit draw is enough for eight entries, if each
 a threshold.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,9 +15,16 @@ LEVELS = 256  # values of a byte
 def keep_mask(shape: torch.Size, p: float, dtype: torch.dtype) -> Tensor:
     """Zeros with probability p, rounded to a 256th, else 1 / (1 - p): what an input is multiplied with."""
     dropped = round(p * LEVELS)
-    words = torch.empty((shape.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
-    kept = words.view(torch.uint8)[: shape.numel()] >= dropped
-    return kept.view(shape).to(dtype).mul_(LEVELS / (LEVELS - dropped))
+    mask = torch.empty(shape, dtype=dtype)
+    torch.ge(random_bytes(shape.numel()).view(shape), dropped, out=mask)  # 0 or 1, with no boolean mask between
+    return mask.mul_(LEVELS / (LEVELS - dropped))
+
+
+def random_bytes(n: int) -> Tensor:
+    """n of them, by a generator that is twice as fast as torch's, and that torch's seeds."""
+    seed = int(torch.randint(2**63 - 1, ()))
+    words = np.random.SFC64(seed).random_raw((n + 7) // 8)
+    return torch.from_numpy(words.view(np.uint8))[:n]
 
 
 def dropout(x: Tensor, p: float, training: bool) -> Tensor:

@@ -1,0 +1,1 @@
+"""What is timed, against peers, in the same run: `make bench`."""
