@@ -21,9 +21,9 @@ from course_lib.decoding import CachedDecoder, PrefixDecoder
 from course_lib.fast.decoding import FastDecoder
 from course_lib.fast.training import FastLoss
 from course_lib.tokenizer import EOS_ID
-from course_lib.transformer import SMALL, Config, Transformer
+from course_lib.transformer import Config, Transformer
 
-BASE = replace(SMALL, N=2, vocab=4000, max_len=4096)  # what is varied starts from here
+BASE = Config(N=2, d_model=256, d_ff=1024, h=8, vocab=4000, max_len=4096)  # what is varied starts from here
 BATCH_TOKENS, LENGTH = 1024, 32
 CURVES: dict[str, Sequence[int]] = {
     "sequence length": (64, 128, 256, 512, 1024, 2048, 4096),

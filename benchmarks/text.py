@@ -6,11 +6,11 @@ from functools import cache
 from course_lib.app.prepare import choose_split, learn_tokenizer, load_corpus
 from course_lib.batching import Pair, encode_pairs
 from course_lib.tokenizer import Tokenizer
-from course_lib.transformer import BASE, SMALL, Config
+from course_lib.transformer import BASE, Config
 
 MULTI30K = "bentrevett/multi30k"
 PIECES = 8000
-SIZES = {"small": SMALL, "base": BASE}
+SIZES = {"small": Config(N=3, d_model=256, d_ff=1024, h=8), "base": BASE}
 
 
 @dataclass(frozen=True)

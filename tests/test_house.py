@@ -122,7 +122,10 @@ def test_make_alone_prints_every_target():
     assert set(re.findall(r"^  make (\S+)", result.stdout, re.MULTILINE)) == targets
 
 
-@pytest.mark.parametrize("target", ["train", "lab", "build", "notebooks", "test", "test-all", "model", "wheel", "lock"])
+@pytest.mark.parametrize(
+    "target",
+    ["train", "lab", "build", "notebooks", "test", "test-all", "bench", "bench-quality", "model", "wheel", "lock"],
+)
 def test_every_target_resolves(target):
     result = make("--dry-run", target)
     assert result.returncode == 0, result.stderr

@@ -87,7 +87,7 @@ def translate(
     sentences: Sequence[str],
     beam_size: int = 4,
     alpha: float = 0.6,
-    batch_size: int = 64,
+    batch_size: int = 128,
     workers: int = 1,
 ) -> list[str]:
     """As `course_lib.decoding.translate`. Several `workers` are threads that translate a batch each, with one core."""
