@@ -16,6 +16,7 @@ import datasets
 
 from benchmarks import decode, quality, scaling, train
 from benchmarks.machine import describe
+from benchmarks.picture import scaling_picture
 from benchmarks.table import markdown
 from benchmarks.text import MULTI30K
 from course_lib.app.errors import UserError
@@ -25,6 +26,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 WEIGHTS = ROOT / "runs" / "bench"
 WEIGHTS_MINUTES = 4.0
 QUALITY_MINUTES = (10.0, 20.0)
+PICTURE = "docs/images/scaling.png"
 PARTS = ("train-small", "train-base", "decode", "scaling")
 
 
@@ -47,7 +49,7 @@ def main() -> int:
     table = markdown(load())
     print(f"\n{table}")
     if options.readme:
-        into_readme(table)
+        into_readme(table, load().get("scaling"))
     return 0
 
 
@@ -87,8 +89,12 @@ def load() -> dict[str, dict[str, Any]]:
     return {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
 
 
-def into_readme(table: str) -> None:
+def into_readme(table: str, scaling_result: dict[str, Any] | None) -> None:
     path = ROOT / "README.md"
+    if scaling_result:
+        picture = scaling_picture(scaling_result)
+        picture.save(ROOT / PICTURE)
+        table += f"\n\n![{picture.alt}]({PICTURE})"
     block = f"<!-- bench -->\n{table}\n<!-- /bench -->"
     text, found = re.subn(r"<!-- bench -->.*<!-- /bench -->", lambda _: block, path.read_text(), flags=re.DOTALL)
     if not found:

@@ -23,7 +23,7 @@ from course_lib.training import RECIPES
 from course_lib.transformer import Config, Transformer
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ["train", "evaluate", "translate", "build"]
+COMMANDS = ["train", "evaluate", "translate", "export", "build"]
 
 
 def course(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
@@ -49,7 +49,9 @@ def echo(monkeypatch):
     """In place of the model's translation: the sentence backwards."""
     from course_lib.app.translator import Translator
 
-    monkeypatch.setattr(Translator, "translate_all", lambda self, sentences, beam=4: [s[::-1] for s in sentences])
+    monkeypatch.setattr(
+        Translator, "translate_all", lambda self, sentences, beam=4, workers=1: [s[::-1] for s in sentences]
+    )
 
 
 # --- help ---
@@ -102,6 +104,15 @@ def test_a_file_is_translated_line_by_line_and_empty_lines_stay(run, echo, tmp_p
     assert capsys.readouterr().out == "cba\n\nf\u2028éd\n\ntsal\n"
 
 
+def test_several_workers_translate_a_file(run, tmp_path, capsys):
+    path = tmp_path / "text.en"
+    path.write_text("the old man\na small dog\n\nthe dog reads\n" * 100)
+    for workers in ("1", "3"):
+        assert cli.main(["translate", str(run.folder), "--file", str(path), "--beam", "1", "--workers", workers]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 800 and lines[:400] == lines[400:]
+
+
 def test_standard_input_is_translated(run, echo, monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"abc\n\nde\n")))
     assert cli.main(["translate", str(run.folder)]) == 0
@@ -111,7 +122,7 @@ def test_standard_input_is_translated(run, echo, monkeypatch, capsys):
 def test_a_translation_stays_on_its_line(run, monkeypatch, capsys):
     from course_lib.app.translator import Translator
 
-    monkeypatch.setattr(Translator, "translate_all", lambda self, sentences, beam=4: ["two\nlines"])
+    monkeypatch.setattr(Translator, "translate_all", lambda self, sentences, beam=4, workers=1: ["two\nlines"])
     assert cli.main(["translate", str(run.folder), "abc"]) == 0
     assert capsys.readouterr().out == "two lines\n"
 
@@ -160,6 +171,7 @@ def test_mistakes_are_one_line(run, tmp_path, capsys):
     assert "Is a directory" in error_of(capsys, "translate", run.folder, "--file", tmp_path)
     assert "the sentence: more than the 78 tokens" in error_of(capsys, "translate", run.folder, "q" * 1_000_000)
     assert "--beam" in error_of(capsys, "translate", run.folder, "abc", "--beam", 0)
+    assert "--workers is for --file" in error_of(capsys, "translate", run.folder, "abc", "--workers", 2)
     assert "No such command" in error_of(capsys, "teach")
     assert "DIR" in error_of(capsys, "translate")
 

@@ -12,7 +12,7 @@ pytest.importorskip("transformers", reason="the peers of the benchmarks are not 
 pytest.importorskip("x_transformers")
 
 from benchmarks import __main__ as command
-from benchmarks import decode, scaling, table, text, train
+from benchmarks import decode, picture, scaling, table, text, train
 from benchmarks.machine import AS_WRITTEN, ONE_DNN, Setting, peak_gflops, processor
 from benchmarks.peers import TRAINING_PEERS, Marian, TorchTransformer
 from course_lib.app.translator import Translator
@@ -150,12 +150,14 @@ def test_scaling_measures_every_curve(monkeypatch):
     result = scaling.measure()
     lines = list(table.scaling(result))
     assert len(lines) == len(scaling.CURVES) + len(scaling.DECODERS)
+    seen = picture.scaling_picture(result)
+    assert seen.png and all(name in seen.alt for name in (*scaling.CURVES, *scaling.DECODERS))
 
 
 def test_the_command_writes_into_the_readme(tmp_path, monkeypatch):
     (tmp_path / "README.md").write_text("before\n<!-- bench -->\nold\n<!-- /bench -->\nafter\n")
     monkeypatch.setattr(command, "ROOT", tmp_path)
-    command.into_readme("| new |")
+    command.into_readme("| new |", None)
     assert (tmp_path / "README.md").read_text() == "before\n<!-- bench -->\n| new |\n<!-- /bench -->\nafter\n"
 
 

@@ -179,6 +179,8 @@ def translate(
     """
     if sentence is not None and file is not None:
         raise UserError("give a sentence or --file, not both")
+    if workers > 1 and file is None:
+        raise UserError("--workers is for --file: a line alone is the work of one")
     from course_lib.app.translate import translate_file, translate_line, translate_stream
 
     translator = _translator(folder)
