@@ -72,10 +72,10 @@ def quality_run(corpus: str, minutes: float) -> dict[str, Any]:
 
 
 def weights(corpus: str) -> Path:
-    """Trained ones: what a search costs depends on what it finds."""
+    """Trained ones, of the size that the training race has: what a search costs depends on what it finds."""
     if not (WEIGHTS / "weights.safetensors").exists():
         shutil.rmtree(WEIGHTS, ignore_errors=True)
-        quality.reached(corpus, WEIGHTS_MINUTES, WEIGHTS)
+        decode.train_weights(corpus, WEIGHTS_MINUTES, WEIGHTS)
     return WEIGHTS
 
 

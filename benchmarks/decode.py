@@ -7,8 +7,9 @@ the outputs are equal is asked greedily and at alpha = 0, where the formulas agr
 
 import statistics
 import tempfile
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,19 @@ import torch
 
 from benchmarks.machine import AS_WRITTEN, ONE_DNN, Setting, seconds
 from benchmarks.peers import Marian, TorchTransformer
-from benchmarks.text import test_text
+from benchmarks.text import test_text, training_text
+from course_lib.app.devices import pick_device
 from course_lib.app.export import export_ctranslate2
+from course_lib.app.runs import Budget, Run, Settings
 from course_lib.app.translator import Translator
-from course_lib.batching import pad
+from course_lib.batching import batches, pad
 from course_lib.decoding import EXTRA_LENGTH, PrefixDecoder
 from course_lib.decoding import translate as plain_translate
+from course_lib.fast.choice import pick_loss
 from course_lib.fast.decoding import translate as fast_translate
 from course_lib.tokenizer import EOS_ID, PAD_ID, Tokenizer
+from course_lib.training import Trainer, recipe_for
+from course_lib.transformer import Transformer
 
 BATCH = 128
 ALPHA = 0.6
@@ -136,6 +142,23 @@ def ct2(engine: ctranslate2.Translator, tokenizer: Tokenizer) -> Callable[[Seque
         return [pieces.decode(result.hypotheses[0]).removeprefix(" ") for result in results]
 
     return translate
+
+
+def train_weights(corpus: str, minutes: float, folder: Path) -> None:
+    """A run of the size of the training race, by the quick recipe, without dropout: there are only minutes."""
+    text = training_text(corpus)
+    config, budget = replace(text.config("small"), p_drop=0.0), Budget("minutes", minutes)
+    recipe = recipe_for("quick", config.d_model)
+    settings = Settings(corpus, "small", "quick", config.vocab, 0, budget)
+    model = Transformer(config).train()
+    trainer = Trainer(model, recipe, pick_loss(model, pick_device("cpu"))[0])
+    begin = time.monotonic()
+    for batch in batches(text.pairs, recipe.max_tokens):
+        progress = (time.monotonic() - begin) / (60 * minutes)
+        if progress >= 1:
+            break
+        trainer.step(batch, progress)
+    Run.create(folder, settings, config, recipe, text.tokenizer).write_weights(trainer.averaged_weights())
 
 
 def race(run: Path, corpus: str) -> dict[str, Any]:

@@ -117,6 +117,15 @@ def test_a_race_in_decoding(embedded):
     assert sum("CTranslate2" in line for line in table.decoding(result)) >= 5
 
 
+def test_weights_are_trained_where_there_are_none(embedded, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "WEIGHTS", tmp_path / "bench")
+    monkeypatch.setattr(command, "WEIGHTS_MINUTES", 0.02)
+    run = command.weights(embedded)
+    assert Translator.load(run).model.config.d_model == CONFIG.d_model
+    before = (run / "weights.safetensors").stat().st_mtime_ns
+    assert command.weights(embedded) == run and (run / "weights.safetensors").stat().st_mtime_ns == before
+
+
 def test_the_test_set_is_spread():
     assert decode.evenly([str(i) for i in range(100)], 4) == ["0", "25", "50", "75"]
 
