@@ -85,12 +85,9 @@ RECIPES = {"paper": PAPER, "quick": QUICK}
 
 
 def recipe_for(name: str, d_model: int) -> Recipe:
-    """The recipe of this name for a model of this width: `quick` gives a wider one larger batches and smaller steps."""
+    """The recipe of this name for a model of this width: `quick` gives a wider one smaller steps."""
     recipe = RECIPES[name]
-    if recipe.peak_lr is None:
-        return recipe
-    wider = d_model / 96
-    return replace(recipe, max_tokens=round(recipe.max_tokens * wider), peak_lr=recipe.peak_lr / wider)
+    return recipe if recipe.peak_lr is None else replace(recipe, peak_lr=recipe.peak_lr * 96 / d_model)
 
 
 # Explained in notebooks/12_training.ipynb

@@ -165,7 +165,7 @@ TABLE_3 = {
     "E-learned": replace(BASE, positions="learned"),
 }
 TINY = Config(N=2, d_model=96, d_ff=384, h=4, p_drop=0.0)
-SMALL = Config(N=3, d_model=256, d_ff=1024, h=8)
+SMALL = Config(N=2, d_model=256, d_ff=1024, h=8, p_drop=0.0)
 BIG = Config(d_model=1024, d_ff=4096, h=16, p_drop=0.3, train_steps=300_000)
 PRESETS: dict[str, Config] = {"tiny": TINY, "small": SMALL, "base": BASE, "big": BIG, **TABLE_3}
 

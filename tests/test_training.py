@@ -125,11 +125,11 @@ def test_the_quick_recipe_has_all_three():
     assert 0 < early < late < middle == quick.peak_lr
 
 
-def test_a_wider_model_has_larger_batches_and_smaller_steps():
+def test_a_wider_model_makes_smaller_steps():
     quick = recipe_for("quick", 96)
     assert quick == RECIPES["quick"]
     wide = recipe_for("quick", 384)
-    assert wide.max_tokens == 4 * quick.max_tokens and wide.peak_lr == pytest.approx(quick.peak_lr / 4)
+    assert wide.max_tokens == quick.max_tokens and wide.peak_lr == pytest.approx(quick.peak_lr / 4)
     assert recipe_for("paper", 512) == recipe_for("paper", 128) == RECIPES["paper"]
 
 

@@ -22,6 +22,7 @@ from course_lib.fast.packing import Places
 from course_lib.feed_forward import PositionwiseFeedForward
 from course_lib.masks import causal_mask, padding_mask
 from course_lib.normalization import SublayerConnection
+from course_lib.positions import first_rows
 from course_lib.tokenizer import BOS_ID, PAD_ID
 from course_lib.transformer import DecoderLayer, EncoderLayer, Transformer, shift_right
 
@@ -57,7 +58,7 @@ class FastLoss:
     def embed(self, model: Transformer, ids: Tensor, places: Places) -> Tensor:
         """ids (B, T) -> (n, d_model), positions added, dropped out"""
         position = torch.arange(ids.size(1), device=ids.device).expand_as(ids)
-        x = model.embed(places.pack(ids)) + model.position.table[places.pack(position)]
+        x = model.embed(places.pack(ids)) + first_rows(model.position.table, ids.size(1))[places.pack(position)]
         return dropout(x.to(self.precision), model.config.p_drop, model.training)
 
     def encoder_layer(self, layer: EncoderLayer, x: Tensor, places: Places, mask: Tensor) -> Tensor:
