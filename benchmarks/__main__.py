@@ -24,7 +24,7 @@ from course_lib.app.errors import UserError
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 WEIGHTS = ROOT / "runs" / "bench"
-WEIGHTS_MINUTES = 4.0
+WEIGHTS_MINUTES = 3.0
 QUALITY_MINUTES = (10.0, 20.0)
 PICTURE = "docs/images/scaling.png"
 PARTS = ("train-small", "train-base", "decode", "scaling")
@@ -33,7 +33,7 @@ PARTS = ("train-small", "train-base", "decode", "scaling")
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--corpus", default=MULTI30K, help="a name on the Hugging Face hub, or a folder [%(default)s]")
-    parser.add_argument("--run", type=Path, help="the run whose weights decode [one trained here for 4 minutes]")
+    parser.add_argument("--run", type=Path, help="the run whose weights decode [one trained here for 3 minutes]")
     parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS, help="measure these parts again")
     parser.add_argument("--quality", action="store_true", help="BLEU after 10 and 20 minutes, and nothing else")
     parser.add_argument("--readme", action="store_true", help="put the table into README.md")

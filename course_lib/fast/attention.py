@@ -28,7 +28,7 @@ class SelfAttention(torch.autograd.Function):
         B, T, _ = grads[0].shape
         h, d_k = len(q) // B, q.size(-1)
         d_qkv = grads[0].new_empty(B, T, h * (2 * d_k + v.size(-1)))
-        d_heads = attend_backward(to_heads(grads[0], h), q, k, v, weights)
+        d_heads = attend_backward(to_heads(grads[0].contiguous(), h), q, k, v, weights)
         for target, source in zip(d_qkv.split(_widths(d_qkv, h, d_k), dim=-1), d_heads, strict=True):
             put_heads(target, source, h)
         return d_qkv, None, None, None
@@ -52,7 +52,7 @@ class CrossAttention(torch.autograd.Function):
         q, k, v, weights = ctx.saved_tensors
         B = len(grads[0])
         h, d_k, d_v = len(q) // B, q.size(-1), v.size(-1)
-        d_q, d_k_heads, d_v_heads = attend_backward(to_heads(grads[0], h), q, k, v, weights)
+        d_q, d_k_heads, d_v_heads = attend_backward(to_heads(grads[0].contiguous(), h), q, k, v, weights)
         d_kv = grads[0].new_empty(B, k.size(1), h * (d_k + d_v))
         for target, source in zip(d_kv.split([h * d_k, h * d_v], dim=-1), (d_k_heads, d_v_heads), strict=True):
             put_heads(target, source, h)
