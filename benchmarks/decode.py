@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.machine import AS_WRITTEN, ONE_DNN, Setting, seconds
 from benchmarks.peers import Marian, TorchTransformer
-from benchmarks.text import test_text, training_text
+from benchmarks.text import sentences_of_test, training_text
 from course_lib.app.devices import pick_device
 from course_lib.app.export import export_ctranslate2
 from course_lib.app.runs import Budget, Run, Settings
@@ -166,7 +166,7 @@ def race(run: Path, corpus: str) -> dict[str, Any]:
     from sacrebleu.metrics import BLEU
 
     translator = Translator.load(run)
-    sentences, references = test_text(corpus, SENTENCES)
+    sentences, references = sentences_of_test(corpus, SENTENCES)
     with tempfile.TemporaryDirectory() as folder:
         all_engines = engines(translator, Path(folder))
         for engine in all_engines:  # warm up

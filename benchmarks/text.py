@@ -30,7 +30,7 @@ def training_text(corpus: str) -> Text:
     return Text(tokenizer, encode_pairs(tokenizer, train["src"][:], train["tgt"][:]))
 
 
-def test_text(corpus: str, limit: int) -> tuple[list[str], list[str]]:
+def sentences_of_test(corpus: str, limit: int) -> tuple[list[str], list[str]]:
     """The first `limit` sentences of the test split, and their references."""
     test = choose_split(load_corpus(corpus), "test")
     test = test.select(range(min(limit, len(test))))
