@@ -31,7 +31,7 @@ this folder:
 ```python
 import ctranslate2, sentencepiece
 
-translator = ctranslate2.Translator(".", inter_threads=2, intra_threads=1)  # compute_type="int8" is quicker still
+translator = ctranslate2.Translator(".", inter_threads=2, intra_threads=1)  # compute_type="int8": smaller
 pieces = sentencepiece.SentencePieceProcessor(model_file="tokenizer.model")
 tokens = [pieces.encode(" " + sentence, out_type=str) for sentence in ["The dog sleeps."]]
 results = translator.translate_batch(tokens, beam_size=4, length_penalty=0.6, min_decoding_length=0)
