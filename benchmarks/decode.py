@@ -38,7 +38,8 @@ ALPHA = 0.6
 BEAM = 4
 ROUNDS = 3
 SENTENCES = 1000
-WITHOUT_CACHE = 32  # of them for those who compute every prefix anew: they take a second for a few
+READABLE = 250  # of them for our search as the notebook has it
+WITHOUT_CACHE = 32  # and for those who compute every prefix anew: they take a second for a few
 
 
 @dataclass
@@ -62,7 +63,7 @@ def evenly(sentences: Sequence[str], n: int) -> list[str]:
     return list(sentences[:: max(1, len(sentences) // n)][:n])
 
 
-def engines(translator: Translator, folder: Path) -> list[Engine]:
+def engines(translator: Translator, folder: Path, lines: Sequence[str]) -> list[Engine]:
     model, tokenizer = translator.model, translator.tokenizer
     threads = torch.get_num_threads()
     splits = sorted({(1, threads), (threads, 1)})  # workers, and threads of each
@@ -75,7 +76,7 @@ def engines(translator: Translator, folder: Path) -> list[Engine]:
     marian = Marian.with_weights_of(model).eval()
     found = [
         *(Engine(f"ours, {workers} x {own}", ours(workers)) for workers, own in splits),
-        Engine("ours, readable, cache", partial(plain_translate, model, tokenizer)),
+        Engine("ours, readable, cache", partial(plain_translate, model, tokenizer), sentences=READABLE),
         Engine(
             "ours, readable, no cache",
             partial(plain_translate, model, tokenizer, decoder=PrefixDecoder),
@@ -87,10 +88,7 @@ def engines(translator: Translator, folder: Path) -> list[Engine]:
             AS_WRITTEN,
             WITHOUT_CACHE,
         ),
-        *(
-            Engine(f"Hugging Face generate, {s.name}", hugging_face(marian, tokenizer), s)
-            for s in (AS_WRITTEN, ONE_DNN)
-        ),
+        hugging_face_at_its_best(marian, tokenizer, lines),
     ]
     for kind in ("float32", "int8"):
         for workers, own in splits:
@@ -99,6 +97,18 @@ def engines(translator: Translator, folder: Path) -> list[Engine]:
             )
             found.append(Engine(f"CTranslate2 {kind}, {workers} x {own}", ct2(engine, tokenizer)))
     return found
+
+
+def hugging_face_at_its_best(marian: Marian, tokenizer: Tokenizer, lines: Sequence[str]) -> Engine:
+    """Under the setting in which it translates these lines the quicker."""
+    tried = []
+    for setting in (AS_WRITTEN, ONE_DNN):
+        engine = Engine(f"Hugging Face generate, best: {setting.name}", hugging_face(marian, tokenizer), setting)
+        for _ in range(2):
+            engine.run(lines, BEAM)
+        tried.append(engine)
+    best = max(tried, key=lambda engine: max(engine.speeds[BEAM]))
+    return replace(best, speeds={1: [], BEAM: []})
 
 
 def hugging_face(marian: Marian, tokenizer: Tokenizer) -> Callable[[Sequence[str], int, float], list[str]]:
@@ -168,7 +178,7 @@ def race(run: Path, corpus: str) -> dict[str, Any]:
     translator = Translator.load(run)
     sentences, references = sentences_of_test(corpus, SENTENCES)
     with tempfile.TemporaryDirectory() as folder:
-        all_engines = engines(translator, Path(folder))
+        all_engines = engines(translator, Path(folder), sentences[: BATCH // 2])
         for engine in all_engines:  # warm up
             engine.translate(sentences[:BATCH:8], BEAM, ALPHA)
         for _ in range(ROUNDS):

@@ -7,11 +7,15 @@ from benchmarks.scaling import growth
 
 
 def markdown(results: dict[str, dict[str, Any]]) -> str:
-    """The table of what was measured, with date and machine."""
-    rows = list(lines(results))
-    newest = max(results.values(), key=lambda result: (result["date"], result["time"]))
+    """The table of what was measured, with dates and machines."""
     head = ["| what | ours | against | ratio |", "|---|---|---|---|"]
-    return "\n".join([*head, *rows, "", f"{newest['date']}, {newest['machine']}."])
+    where: dict[tuple[str, str], list[str]] = {}
+    for name, result in results.items():
+        where.setdefault((result["date"], result["machine"]), []).append(name)
+    if len(where) == 1:
+        return "\n".join([*head, *lines(results), "", *(f"{date}, {machine}." for date, machine in where)])
+    notes = [f"{', '.join(names)}: {date}, {machine}." for (date, machine), names in where.items()]
+    return "\n".join([*head, *lines(results), "", *notes])
 
 
 def lines(results: dict[str, dict[str, Any]]) -> Iterator[str]:
@@ -48,6 +52,8 @@ def decoding(result: dict[str, Any]) -> Iterator[str]:
                 yield f"| {name}, {engine[6:]} | {ours} | | |"
             else:
                 yield f"| {name} | | {engine} ({ours}) | {ratios[beam]:.2f} |"
+    for engine, score in result["bleu"].items():
+        yield f"| BLEU, beam 4 | | {engine} | {score:.2f} |"
     for engine, shares in result["same"].items():
         yield f"| same output, alpha 0 | | {engine} | {shares['1']:.1%} greedy, {shares['4']:.1%} beam 4 |"
 

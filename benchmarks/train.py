@@ -24,9 +24,9 @@ from course_lib.tokenizer import PAD_ID
 from course_lib.training import PAPER, Trainer
 from course_lib.transformer import Config, Transformer
 
-TRIES = 3  # steps of each peer under each setting, before the race
-MAX_TOKENS = {"small": 2048, "base": 1024}  # a side of a batch
-ROUNDS = {"small": 20, "base": 7}
+MAX_TOKENS = {"small": 2048, "base": 512}  # a side of a batch
+TRIES = {"small": 2, "base": 1}  # steps of each peer under each setting, before the race
+ROUNDS = {"small": 12, "base": 4}
 
 
 @dataclass
@@ -59,7 +59,7 @@ def adam_step(model: nn.Module, loss: Callable[[Batch], Tensor], **options: Any)
     return step
 
 
-def peer_runners(config: Config, generator: Iterator[Batch]) -> list[Runner]:
+def peer_runners(config: Config, generator: Iterator[Batch], tries: int) -> list[Runner]:
     """`nn.Transformer` as people write it; then each peer at its best setting, optimiser fused."""
     plain = TorchTransformer(config)
     runners = [Runner(plain.name, AS_WRITTEN, adam_step(plain, plain.loss))]
@@ -67,7 +67,7 @@ def peer_runners(config: Config, generator: Iterator[Batch]) -> list[Runner]:
         peer = kind(config)
         step = adam_step(peer, peer.loss, fused=True)
         tried = [Runner(peer.name, setting, step) for setting in settings()]
-        for batch in [next(generator) for _ in range(TRIES)]:
+        for batch in [next(generator) for _ in range(tries)]:
             for runner in tried:
                 runner.run(batch)
         best = max(tried, key=lambda runner: max(runner.speeds))
@@ -100,7 +100,7 @@ def race(corpus: str, size: str) -> dict[str, Any]:
     config = text.config(size)
     generator = batches(text.pairs, MAX_TOKENS[size])
     torch.manual_seed(0)
-    peers = peer_runners(config, generator)
+    peers = peer_runners(config, generator, TRIES[size])
     ours, dtype = our_runner(config)
     peaks, work = [], []
     for number in range(ROUNDS[size] + 1):  # the first round warms up
