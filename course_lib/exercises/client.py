@@ -1,7 +1,9 @@
 """The kernel's side of the judge: start it, send it a definition, survive whatever becomes of it."""
 
 import atexit
+import io
 import json
+import operator
 import os
 import select
 import subprocess
@@ -86,6 +88,15 @@ class Judge:
             self._process = None
 
 
+class Pickler(cloudpickle.Pickler):
+    """cloudpickle, which finds `torch.ops` among the modules that a function names and cannot send it."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if type(obj).__module__ == "torch._ops" and isinstance(obj, types.ModuleType):
+            return operator.attrgetter("ops"), (sys.modules["torch"],)
+        return super().reducer_override(obj)
+
+
 def pack(definition: Any) -> bytes:
     """Pickle by value what was written in a notebook or in a file of the learner's."""
     module = sys.modules.get(getattr(definition, "__module__", None) or "")
@@ -93,7 +104,9 @@ def pack(definition: Any) -> bytes:
     if own:
         cloudpickle.register_pickle_by_value(module)
     try:
-        return cloudpickle.dumps(definition)
+        buffer = io.BytesIO()
+        Pickler(buffer).dump(definition)
+        return buffer.getvalue()
     finally:
         if own:
             cloudpickle.unregister_pickle_by_value(module)

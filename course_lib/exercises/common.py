@@ -28,6 +28,13 @@ COMMON = (
         seen=_says_error("forbidden"),
     ),
     Mistake(
+        "too_much_memory",
+        "Much more memory was asked for than inputs of this size need. Look for a tensor that has one axis too "
+        "many, or a list "
+        "that grows for ever.",
+        seen=lambda seen: _says_error("MemoryError")(seen) or _says_error("RuntimeError", text="allocate memory")(seen),
+    ),
+    Mistake(
         "does_not_end",
         "A loop does not come to its end, or takes far too long. Look at what changes from one round to the next, "
         "and at the condition that should stop it.",
@@ -37,13 +44,6 @@ COMMON = (
         "leaves_python",
         "The code ended the whole process: by sys.exit, os._exit, or a crash. A function should return or raise.",
         seen=_says_error("died", "SystemExit"),
-    ),
-    Mistake(
-        "too_much_memory",
-        "Much more memory was asked for than inputs of this size need. Look for a tensor that has one axis too "
-        "many, or a list "
-        "that grows for ever.",
-        seen=lambda seen: _says_error("MemoryError")(seen) or _says_error("RuntimeError", text="allocate memory")(seen),
     ),
     Mistake(
         "wrong_arguments",

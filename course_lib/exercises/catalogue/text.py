@@ -16,6 +16,10 @@ Words = Mapping[tuple[str, ...], int]  # a word in pieces -> how often the text 
 
 def most_frequent_pair(words: Words) -> tuple[str, str]:
     """The two neighbouring pieces that the text has most often."""
+    return _best(words)
+
+
+def _best(words: Words) -> tuple[str, str]:
     return max(_pairs(words).items(), key=lambda item: item[1])[0]
 
 
@@ -29,6 +33,11 @@ def _pairs(words: Words) -> Counter[tuple[str, str]]:
 
 def pad_rows(rows: Sequence[Sequence[int]], pad_id: int) -> Tensor:
     """Rows of different length -> (rows, longest row), filled up on the right."""
+    return _filled(rows, pad_id)
+
+
+def _filled(rows: Sequence[Sequence[int]], pad_id: int) -> Tensor:
+    """The mistakes below begin with it: what is asked for itself is withdrawn where a learner's code runs."""
     longest = max(len(row) for row in rows)
     return torch.tensor([[*row, *[pad_id] * (longest - len(row))] for row in rows])
 
@@ -41,6 +50,7 @@ TEXTS: dict[str, Words] = {
     "twice in a word": {tuple("xyzxy"): 3, tuple("zx"): 2, tuple("pq"): 4},
     "pieces": {("sch", "l", "äf"): 2, ("sch", "l"): 2, ("l", "äf", "t"): 1, ("s", "t"): 3},
     "order": {tuple("no"): 3, tuple("on"): 4},
+    "neighbours": {tuple("axb"): 2, tuple("ayb"): 2, tuple("azb"): 2, tuple("xa"): 3},
     "one": {("a", "b"): 1},
     "single pieces": {("a",): 9, ("b", "c"): 1, ("d",): 8},
 }
@@ -72,13 +82,14 @@ PAIR_PROBES = tuple(
         ("pieces", "Pieces of several letters are not kept whole."),
         ("order", "The order of the two pieces gets lost."),
         ("single pieces", "A word of one piece is not handled."),
+        ("neighbours", "Pieces that are no neighbours are counted."),
         ("one", "A text with a single pair is not handled."),
     )
 )
 
 
 def without_counts(words: Words) -> tuple[str, str]:
-    return most_frequent_pair(dict.fromkeys(words, 1))
+    return _best(dict.fromkeys(words, 1))
 
 
 def once_a_word(words: Words) -> tuple[str, str]:
@@ -252,15 +263,15 @@ def to_the_first(rows: Sequence[Sequence[int]], pad_id: int) -> Tensor:
 
 
 def one_too_many(rows: Sequence[Sequence[int]], pad_id: int) -> Tensor:
-    return torch.nn.functional.pad(pad_rows(rows, pad_id), (0, 1), value=pad_id)
+    return torch.nn.functional.pad(_filled(rows, pad_id), (0, 1), value=pad_id)
 
 
 def with_zero(rows: Sequence[Sequence[int]], pad_id: int) -> Tensor:
-    return pad_rows(rows, 0)
+    return _filled(rows, 0)
 
 
 def transposed(rows: Sequence[Sequence[int]], pad_id: int) -> Tensor:
-    return pad_rows(rows, pad_id).T.contiguous()
+    return _filled(rows, pad_id).T.contiguous()
 
 
 def one_pad_each(rows: Sequence[Sequence[int]], pad_id: int) -> Tensor:
@@ -269,7 +280,7 @@ def one_pad_each(rows: Sequence[Sequence[int]], pad_id: int) -> Tensor:
 
 
 def sorted_rows(rows: Sequence[Sequence[int]], pad_id: int) -> Tensor:
-    return pad_rows(sorted(rows, key=len, reverse=True), pad_id)
+    return _filled(sorted(rows, key=len, reverse=True), pad_id)
 
 
 def repeats_last(rows: Sequence[Sequence[int]], pad_id: int) -> Tensor:
@@ -278,7 +289,7 @@ def repeats_last(rows: Sequence[Sequence[int]], pad_id: int) -> Tensor:
 
 
 def floats(rows: Sequence[Sequence[int]], pad_id: int) -> Tensor:
-    return pad_rows(rows, pad_id).float()
+    return _filled(rows, pad_id).float()
 
 
 PAD_MISTAKES = (
