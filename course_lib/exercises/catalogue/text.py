@@ -51,6 +51,7 @@ TEXTS: dict[str, Words] = {
     "pieces": {("sch", "l", "äf"): 2, ("sch", "l"): 2, ("l", "äf", "t"): 1, ("s", "t"): 3},
     "order": {tuple("no"): 3, tuple("on"): 4},
     "neighbours": {tuple("axb"): 2, tuple("ayb"): 2, tuple("azb"): 2, tuple("xa"): 3},
+    "middle": {tuple("xaby"): 2, tuple("zabw"): 2, tuple("cd"): 3},
     "one": {("a", "b"): 1},
     "single pieces": {("a",): 9, ("b", "c"): 1, ("d",): 8},
 }
@@ -83,6 +84,7 @@ PAIR_PROBES = tuple(
         ("order", "The order of the two pieces gets lost."),
         ("single pieces", "A word of one piece is not handled."),
         ("neighbours", "Pieces that are no neighbours are counted."),
+        ("middle", "Pairs in the middle of a word are not counted."),
         ("one", "A text with a single pair is not handled."),
     )
 )
