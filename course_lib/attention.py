@@ -24,6 +24,7 @@ def masked_softmax(scores: Tensor, mask: Tensor | None) -> Tensor:
     return weights.masked_fill(~mask, 0.0)
 
 
+# Explained in notebooks/03_attention.ipynb
 def scaled_dot_product_attention(
     q: Tensor,
     k: Tensor,

@@ -4,6 +4,10 @@ import shutil
 import sys
 from pathlib import Path
 
+import nbformat
+
+from course_lib.editions.build import without_markers
+
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
 
@@ -30,4 +34,7 @@ suppress_warnings = ["mystnb.unknown_mime_type"]
 shutil.rmtree(HERE / "notebooks", ignore_errors=True)
 (HERE / "notebooks").mkdir()
 for path in (HERE.parent / "notebooks").glob("*.ipynb"):
-    shutil.copy(path, HERE / "notebooks")
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        cell.source = without_markers(cell.source)
+    nbformat.write(notebook, HERE / "notebooks" / path.name)

@@ -1,13 +1,14 @@
 """Answers to the study questions, guesses before a measurement, and hints."""
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
-from course_lib.exercises import answer, card, compare, hint, predict, question, sealed
-from course_lib.exercises import answer as answer_function
+from course_lib.exercises import answer, card, compare, hint, predict, question
 from course_lib.exercises.answers import verdict
 from course_lib.exercises.names import HUNTS, NAMES
 from course_lib.exercises.predictions import PREDICTIONS
 from course_lib.exercises.questions import QUESTIONS
+from course_lib.exercises.sealing import sealed
 
 
 @pytest.fixture(autouse=True)
@@ -32,19 +33,24 @@ def test_the_right_answer_is_right_and_every_known_wrong_one_is_explained(name):
 @pytest.mark.parametrize("given", ["", "no idea", True, float("nan"), float("inf"), [1], 123456.7])
 @pytest.mark.parametrize("name", ["4", "9"])
 def test_an_odd_answer_is_wrong_and_raises_nothing(name, given, capsys):
-    assert answer(name, given) is False
-    assert f"Question {name}" in capsys.readouterr().out
+    answer(name, given)
+    assert f"✗ Question {name}" in capsys.readouterr().out
 
 
-def test_a_number_may_come_as_text_and_a_letter_in_capitals():
-    assert answer("4", "64") and answer("9", " C ")
+def test_a_number_may_come_as_text_and_a_letter_in_capitals(capsys):
+    answer("4", "64")
+    answer("9", " C ")
+    out = capsys.readouterr().out
+    assert "✓ Question 4" in out and "✓ Question 9" in out
 
 
 def test_an_open_question_is_open(capsys):
-    assert answer_function("4") is False and "open" in capsys.readouterr().out
+    answer("4", ...)
+    assert "open" in capsys.readouterr().out
     question("9")
     assert "c) the distance" in capsys.readouterr().out
-    assert answer("20", 1) is False and "There are: 1, 2" in capsys.readouterr().out
+    answer("20", 1)
+    assert "There are: 1, 2" in capsys.readouterr().out
 
 
 def test_the_first_guess_stays(capsys):
@@ -55,13 +61,19 @@ def test_the_first_guess_stays(capsys):
     assert "stays 100" in out and "too small, 5.1 times" in out
 
 
-def test_a_skipped_guess_opens_and_is_not_judged(capsys):
-    assert sealed("03.variance", lambda: 1 / 0) is None
-    assert "Sealed" in capsys.readouterr().out
-    predict("03.variance")
-    assert sealed("03.variance", lambda: 7) == 7
+def test_a_cell_is_sealed_until_a_guess_is_committed_or_skipped(capsys, monkeypatch):
+    shell = InteractiveShell()
+    monkeypatch.setattr("course_lib.exercises.sealing.get_ipython", lambda: shell)
+    predict("03.variance", ...)
+    sealed("03.variance", "seen = 1 / 0")
+    assert "in the place of the dots" in (out := capsys.readouterr().out) and "Sealed" in out
+    predict("03.variance", None)
+    sealed("03.variance", "seen = 7")
+    assert shell.user_ns["seen"] == 7
+    sealed("03.variance --text", "**bold**")
     compare("03.variance", 512.0)
-    assert "Guessed" not in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "Markdown" in out and "Guessed" not in out
 
 
 def test_an_unknown_prediction_is_named(capsys):

@@ -17,6 +17,7 @@ from pathlib import Path
 import nbformat
 
 MAGIC = re.compile(r"^[%!].*$", re.MULTILINE)
+MARKER = re.compile(r"^[ \t]*### (?:BEGIN|END) (?:SOLUTION|HIDDEN TESTS)[ \t]*\n?", re.MULTILINE)  # nbgrader's
 MODULE_LINE = re.compile(r"# course_lib/(\w+)\.py\s*\n")
 RUFF_OPTIONS = ("--isolated", "--line-length", "120", "--stdin-filename", "module.py", "-")
 SORT_IMPORTS = ("check", "--select", "I", "--fix", "--quiet", "--config", 'lint.isort.known-first-party=["course_lib"]')
@@ -98,12 +99,17 @@ def _parse_leniently(source: str) -> list[ast.stmt]:
         return []
 
 
+def without_markers(source: str) -> str:
+    """A cell as it is meant to be read: without the lines that say to nbgrader where a solution begins and ends."""
+    return MARKER.sub("", source)
+
+
 def module_cells(notebooks: Path) -> list[ModuleCell]:
     """All cells under `notebooks` that build the library, in the order in which a reader meets them."""
     cells = []
     for path in sorted(notebooks.glob("[0-9][0-9]_*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
-        sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+        sources = [without_markers(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
         imports = _imports(sources)
         for number, source in enumerate(sources, 1):
             if match := MODULE_LINE.match(source):

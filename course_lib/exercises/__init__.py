@@ -2,9 +2,10 @@
 
 import sys
 
-from course_lib.exercises.answers import answer, committed, compare, predict, question, sealed
-from course_lib.exercises.checking import Result, card, check, examine, hint
+from course_lib.exercises.answers import answer, committed, compare, predict, question
+from course_lib.exercises.checking import Result, card, check, examine, hint, use
 from course_lib.exercises.client import JUDGE
+from course_lib.exercises.sealing import register
 
 __all__ = [
     "Result",
@@ -17,8 +18,9 @@ __all__ = [
     "hint",
     "predict",
     "question",
-    "sealed",
+    "use",
 ]
 
 if "ipykernel" in sys.modules:  # in a notebook; the judge itself must not start another
+    register()
     JUDGE.start()  # it takes a second or two: by the time of the first check it is warm

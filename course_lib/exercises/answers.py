@@ -1,8 +1,8 @@
 """`answer` a study question, `predict` a measurement before it is made."""
 
 import math
-from collections.abc import Callable
 from html import escape
+from types import EllipsisType
 
 from course_lib.exercises.predictions import PREDICTIONS
 from course_lib.exercises.questions import QUESTIONS, Question
@@ -24,17 +24,15 @@ def question(name: str) -> None:
     )
 
 
-def answer(name: str, given: float | str | None = None) -> bool:
+def answer(name: str, given: float | str | EllipsisType = ...) -> None:
     """Check an answer to a study question: a number, or the letter of a choice. Says what is behind a wrong one."""
     if (asked := QUESTIONS.get(name)) is None:
         show(f"There is no question {name!r}. There are: {', '.join(QUESTIONS)}.")
-        return False
-    if given is None:
-        show(f"Question {name} is open: answer({name!r}, ...)")
-        return False
-    right, words = verdict(asked, given)
-    show(f"{'✓' if right else '✗'} Question {name}: {words}", good=right)
-    return right
+    elif given is ...:
+        show(f"Question {name} is open. Put your answer in the place of the dots and run the cell again.")
+    else:
+        right, words = verdict(asked, given)
+        show(f"{'✓' if right else '✗'} Question {name}: {words}", good=right)
 
 
 def verdict(asked: Question, given: float | str) -> tuple[bool, str]:
@@ -71,15 +69,18 @@ def _near(a: float, b: float, within: float) -> bool:
     return abs(a - b) <= (within * abs(b) if b else within)
 
 
-def predict(name: str, guess: float | str | None = None) -> None:
-    """Commit a guess before a measurement is made; `guess=None` skips it.
+def predict(name: str, guess: float | str | EllipsisType | None = ...) -> None:
+    """Commit a guess before a measurement is made; `None` skips it, `...` only asks.
 
     A later cell, `compare(name, measured)`, says how near it was. A second guess does not replace the first.
     """
     if name not in PREDICTIONS:
         show(f"There is no prediction {name!r}. There are: {', '.join(PREDICTIONS)}.")
         return
-    if name in _guesses and _guesses[name] is not None:
+    if guess is ... and name not in _guesses:
+        show(f"{PREDICTIONS[name]} Put your guess in the place of the dots, or None to skip, and run the cell again.")
+        return
+    if guess is ... or _guesses.get(name) is not None:
         show(f"Your guess stays {_guesses[name]}: what is guessed after the measurement is none.")
         return
     if isinstance(guess, NUMBERS) and not isinstance(guess, bool) and not math.isfinite(guess):
@@ -92,14 +93,6 @@ def predict(name: str, guess: float | str | None = None) -> None:
 def committed(name: str) -> bool:
     """Whether a guess was committed or skipped."""
     return name in _guesses
-
-
-def sealed(name: str, measure: Callable[[], object]) -> object:
-    """Run `measure` if a guess for `name` was committed or skipped; else say what to do."""
-    if not committed(name):
-        show(f"Sealed: first predict({name!r}, your guess), or predict({name!r}) to skip.")
-        return None
-    return measure()
 
 
 def compare(name: str, measured: float | str) -> None:

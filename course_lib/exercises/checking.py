@@ -1,4 +1,4 @@
-"""`check`, `hint` and `card`: what a learner calls."""
+"""`check`, `use`, `hint` and `card`: what a learner calls."""
 
 from dataclasses import dataclass, field
 from html import escape
@@ -53,6 +53,18 @@ def check(exercise: str, definition: Any) -> Result:
     result = examine(exercise, definition)
     show(result.message, good=result.passed, html=as_html(result.parts) if result.parts else "")
     return result
+
+
+def use(exercise: str, definition: Any) -> Any:
+    """`check`, and go on with what was checked: the learner's definition if it is right, else the course's own.
+
+    So a notebook runs to its end whatever is still open in it.
+    """
+    result = check(exercise, definition)
+    if result.passed or exercise not in NAMES | HUNTS:
+        return definition
+    show(f"Until {exercise} is right, the notebook goes on with the course's own.")
+    return _exercise(exercise).reference
 
 
 def examine(exercise: str, definition: Any) -> Result:

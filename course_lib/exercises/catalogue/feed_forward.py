@@ -679,7 +679,9 @@ def single_number(seen: Observations) -> bool:
 
 
 def batch_norm(seen: Observations) -> bool:
-    return any(buffers(seen).count(size) == 2 for size in (D, F_)) and len(parts(seen)[0]) >= 4
+    """Two running averages, and beside them a gain and a bias, or the count of batches."""
+    averages = any(buffers(seen).count(size) == 2 for size in (D, F_))
+    return averages and (1 in buffers(seen) or len(parts(seen)[0]) >= 6)
 
 
 def tied(seen: Observations) -> bool:
