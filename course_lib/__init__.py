@@ -4,3 +4,4 @@ The modules at this level are built from notebook cells; the folders hold what t
 """
 
 __version__ = "0.1.0"
+YOURS: tuple[str, ...] = ()  # the names that a learner's own definitions have taken over, in a library of theirs

@@ -40,6 +40,12 @@ __all__ = [
 
 
 # Explained in notebooks/13_decoding.ipynb
+def words_only(logits: Tensor) -> Tensor:
+    """The logits (..., V), with no chance for PAD and BOS."""
+    return logits.index_fill(-1, torch.tensor([PAD_ID, BOS_ID], device=logits.device), -math.inf)
+
+
+# Explained in notebooks/13_decoding.ipynb
 def greedy_decode(
     decoder: Callable[[Tensor], Tensor], batch_size: int, bos_id: int, eos_id: int, pad_id: int, max_len: int
 ) -> Tensor:
@@ -72,6 +78,7 @@ def length_penalty(length: Any, alpha: float) -> Any:
     return ((5 + length) / 6) ** alpha
 
 
+# Explained in notebooks/13_decoding.ipynb
 def beam_search(
     decoder: Callable[[Tensor], Tensor], bos_id: int, eos_id: int, max_len: int, beam_size: int, alpha: float
 ) -> tuple[list[int], float]:
@@ -110,6 +117,7 @@ def beam_search(
 Cache = tuple[Tensor, Tensor]  # keys and values of all positions so far, (B, h, t, d) each
 
 
+# Explained in notebooks/13_decoding.ipynb
 def attend_step(q_t: Tensor, k_t: Tensor, v_t: Tensor, cache: Cache | None = None) -> tuple[Tensor, Cache]:
     """Causal self-attention, one position at a time: q_t, k_t, v_t (B, h, 1, d) -> out_t (B, h, 1, d), new cache.
 
@@ -156,11 +164,6 @@ class StepDecoder(Protocol):
 
     def select(self, rows: Tensor) -> None:
         """Go on with these rows of the last call, in this order."""
-
-
-def words_only(logits: Tensor) -> Tensor:
-    """The logits (..., V), with no chance for PAD and BOS."""
-    return logits.index_fill(-1, torch.tensor([PAD_ID, BOS_ID], device=logits.device), -math.inf)
 
 
 # Explained in notebooks/13_decoding.ipynb

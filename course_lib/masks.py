@@ -15,6 +15,7 @@ def padding_mask(ids: Tensor, pad_id: int) -> Tensor:
     return (ids != pad_id)[:, None, None, :]
 
 
+# Explained in notebooks/09_masking.ipynb
 def causal_mask(n: int) -> Tensor:
     """(n, n), true where the key's place j is not after the query's place i."""
     return torch.ones(n, n, dtype=torch.bool).tril()

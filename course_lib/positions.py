@@ -12,6 +12,14 @@ __all__ = ["LearnedPositionalEncoding", "SinusoidalPositionalEncoding", "first_r
 
 
 # Explained in notebooks/08_positional_encoding.ipynb
+def first_rows(table: Tensor, n: int) -> Tensor:
+    """The encodings of the first n positions, or an error that says how many there are."""
+    if n > len(table):
+        raise ValueError(f"{n} positions asked for, but the encoding has max_len = {len(table)}")
+    return table[:n]
+
+
+# Explained in notebooks/08_positional_encoding.ipynb
 def sinusoids(max_len: int, d_model: int) -> Tensor:
     """The table (max_len, d_model): sine on even features, cosine on odd ones, wavelengths from 2 pi to 20000 pi."""
     position = torch.arange(max_len, dtype=torch.float64).unsqueeze(1)
@@ -42,13 +50,6 @@ class SinusoidalPositionalEncoding(nn.Module):
             ValueError: x is longer than max_len.
         """
         return self.dropout(x + first_rows(self.table, x.size(-2)))
-
-
-def first_rows(table: Tensor, n: int) -> Tensor:
-    """The encodings of the first n positions, or an error that says how many there are."""
-    if n > len(table):
-        raise ValueError(f"{n} positions asked for, but the encoding has max_len = {len(table)}")
-    return table[:n]
 
 
 # Explained in notebooks/08_positional_encoding.ipynb

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from course_lib.app.errors import UserError
-from course_lib.app.files import checksum, drafted, tensors_from_bytes, tensors_to_bytes, to_json, write_bytes
+from course_lib.app.files import checksum, drafted, to_json, write_bytes
 from course_lib.app.runs import Run, checkpoint_name
+from course_lib.app.tensors import tensors_from_bytes, tensors_to_bytes
 from course_lib.training import Trainer
 
 NEWEST = 2  # are kept in any case: should one be damaged, there is another

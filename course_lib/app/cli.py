@@ -27,6 +27,8 @@ app = typer.Typer(
 )
 
 Beam = Annotated[int, typer.Option(min=1, help="Hypotheses kept in beam search; 1 is greedy decoding.")]
+InWorkspace = Annotated[Path, typer.Option("--in", metavar="DIR", help="The workspace. [default: this folder's]")]
+PartName = Annotated[str, typer.Argument(metavar="NAME", help="An exercise, as LayerNorm.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run, as `course train` wrote it.")]
 
 
@@ -98,6 +100,7 @@ def train(
 
     Example: course train --corpus embedded --preset small --minutes 3
     """
+    _with_own_parts()
     budget = _budget(minutes, steps, epochs)
     from rich.console import Console
 
@@ -109,6 +112,14 @@ def train(
     run = train_run(request, _say)
     if report:
         final_report(run, device, Console(highlight=False))
+
+
+def _with_own_parts() -> None:
+    """In a workspace, what is trained is made of what the learner wrote."""
+    from course_lib.app.overlay import OVERLAY, activate, find_workspace, yours
+
+    if (workspace := find_workspace(Path.cwd())) and yours(workspace / OVERLAY):
+        activate(workspace / OVERLAY)
 
 
 def _budget(minutes: float | None, steps: int | None, epochs: int | None) -> "Budget | None":
@@ -219,6 +230,87 @@ def export(
 
 
 @app.command()
+def start(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that is not there yet, or empty.")],
+) -> None:
+    """Make a workspace: the notebooks with blanks, a library that becomes yours, a record of what you have done.
+
+    Example: course start workspace
+    """
+    from course_lib.editions.workspace import Workspace
+
+    Workspace.start(folder)
+    _say(f"{folder} is ready. Open it:  jupyter lab {folder / '00_start_here.ipynb'}")
+
+
+@app.command()
+def progress(folder: InWorkspace = Path(".")) -> None:
+    """Show what is done, and whose code each part of the model is.
+
+    Example: course progress
+    """
+    from rich.console import Console
+
+    from course_lib.editions.progress import show
+    from course_lib.editions.workspace import Workspace
+
+    show(Workspace.at(folder), Console(highlight=False))
+
+
+@app.command()
+def restore(name: PartName, folder: InWorkspace = Path(".")) -> None:
+    """Put the course's own part back in the place of yours, in your library. The notebook stays as it is.
+
+    Example: course restore LayerNorm
+    """
+    from course_lib.editions.workspace import Workspace, exercise_in
+
+    exercise_in(name)
+    restored = Workspace.at(folder).restore(name)
+    _say(f"{name} is the course's again" if restored else f"{name} is the course's: there was nothing to restore")
+
+
+@app.command()
+def reset(name: PartName, folder: InWorkspace = Path(".")) -> None:
+    """Empty an exercise: its cell is as it was handed out. What you wrote is kept. Close the notebook first.
+
+    Example: course reset LayerNorm
+    """
+    from course_lib.editions.workspace import Workspace
+
+    kept = Workspace.at(folder).reset(name)
+    _say(f"{name} is a blank again" + (f"; what was there is in {kept}" if kept else ""))
+
+
+@app.command("catch-up")
+def catch_up(
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="Of the notebook to begin with, as 06.")],
+    folder: InWorkspace = Path("."),
+) -> None:
+    """Fill in the solutions of all notebooks before this one that are not solved. Close the notebooks first.
+
+    Example: course catch-up 06
+    """
+    from course_lib.editions.workspace import Workspace
+
+    filled = Workspace.at(folder).catch_up(number.zfill(2))
+    _say(f"filled in: {', '.join(filled)}" if filled else "nothing was left to fill in")
+
+
+@app.command()
+def update(folder: InWorkspace = Path(".")) -> None:
+    """Bring the course as it is installed now into a workspace, and keep your work. Close the notebooks first.
+
+    Example: course update
+    """
+    from course_lib.editions.workspace import Workspace
+
+    for note in Workspace.at(folder).update():
+        _say(note)
+    _say("the notebooks are those of the installed course, with your work in them")
+
+
+@app.command()
 def build(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit with 1 and name the modules that are not up to date.")
@@ -228,11 +320,10 @@ def build(
 
     Example: course build --check
     """
-    import course_lib
+    from course_lib.app.overlay import INSTALLED as library
     from course_lib.editions.build import BuildError, stale_modules, write_library
     from course_lib.editions.build import build as build_library
 
-    library = Path(course_lib.__path__[0])
     try:
         built = build_library(library.parent / "notebooks")
     except BuildError as error:
@@ -246,10 +337,13 @@ def build(
 
 def _translator(folder: Path) -> "Translator":
     from course_lib.app.devices import pick_device
+    from course_lib.app.overlay import whose
     from course_lib.app.translator import Translator
 
     translator = Translator.load(folder)
     translator.model.to(pick_device())
+    if translator.library.yours:
+        typer.echo(f"parts    {whose(translator.library.yours)}", err=True)
     return translator
 
 

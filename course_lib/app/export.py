@@ -47,10 +47,13 @@ def export_ctranslate2(translator: Translator, folder: Path) -> None:
     """Write the model, its vocabulary and its tokenizer to a new folder.
 
     Raises:
-        UserError: CTranslate2 is not installed, the folder is taken, or the model's heads have a width of their own.
+        UserError: CTranslate2 is not installed, the folder is taken, the model's heads have a width of their own, or
+            it has parts that are not the course's.
     """
     if folder.exists():
         raise UserError(f"{folder} is there already: remove it, or give another --out")
+    if translator.others:
+        raise UserError(f"only the course's own parts can be exported, and not {', '.join(sorted(translator.others))}")
     pieces = SentencePieceProcessor(model_proto=translator.tokenizer.model)
     spec = to_spec(translator.model, [pieces.id_to_piece(i) for i in range(len(pieces))])
     with drafted(folder) as draft, naming(folder):

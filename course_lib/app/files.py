@@ -10,10 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
-from safetensors import SafetensorError
-from torch import Tensor
-
 from course_lib.app.errors import UserError
 
 
@@ -89,16 +85,3 @@ def to_json(value: Any) -> bytes:
 
 def checksum(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def tensors_to_bytes(tensors: dict[str, Tensor]) -> bytes:
-    # Written by Python, not by safetensors: then a full disk is an OSError that names the file.
-    return safetensors.torch.save({name: tensor.detach().contiguous() for name, tensor in tensors.items()})
-
-
-def tensors_from_bytes(content: bytes) -> dict[str, Tensor]:
-    """Raises ValueError where this is no safetensors file."""
-    try:
-        return safetensors.torch.load(content)
-    except SafetensorError as error:
-        raise ValueError(f"no safetensors file: {error}") from None

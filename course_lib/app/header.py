@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from course_lib.app.overlay import whose
 from course_lib.app.prepare import Pairs
 from course_lib.app.runs import Run
 from course_lib.training import deviations
@@ -24,6 +25,8 @@ def header(run: Run, corpus: "Corpus", pairs: Pairs, model: Transformer, machine
         yield f"         {pairs.dropped:,} training pairs are left out: longer than {pairs.limit:,} tokens"
     yield f"model    {run.settings.preset}: {parameters(model):,} parameters (the paper's base: {base_parameters():,})"
     yield from (f"         - {line}" for line in size_deviations(run.model))
+    if run.yours:
+        yield f"parts    {whose(run.yours)}"
     different = deviations(run.recipe)
     yield f"recipe   {run.settings.recipe}" + (
         ", which differs from the paper's:" if different else ", as in sections 5 and 6.1"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
@@ -19,52 +20,62 @@ MOST = 60  # tokens of a side that a picture shows
 
 
 @torch.inference_mode()
-def attention_weights(model: Transformer, src: Tensor, tgt_in: Tensor) -> dict[str, Tensor]:
+def attention_weights(
+    model: Transformer, src: Tensor, tgt_in: Tensor, module: ModuleType = attention
+) -> dict[str, Tensor]:
     """The weights of every attention in one pass, without dropout.
 
     Args:
         src, tgt_in: ids (B, S) and (B, T)
+        module: the one whose attention the model is made of
 
     Returns:
         (B, h, T_q, T_k) for each, by the attention's name in the model: "decoder.layers.1.cross_attention"
     """
     training = model.training
     model.eval()
-    with _recorded(model) as weights:
+    with _recorded(model, module) as weights:
         model(src, tgt_in)
     model.train(training)
     return weights
 
 
 @contextmanager
-def _recorded(model: nn.Module) -> Iterator[dict[str, Tensor]]:
+def _recorded(model: nn.Module, module: ModuleType) -> Iterator[dict[str, Tensor]]:
     """While it lasts, scaled dot-product attention notes its weights under the name of the module that called it."""
     weights: dict[str, Tensor] = {}
     callers: list[str] = []
-    attend = attention.scaled_dot_product_attention
+    attend = module.scaled_dot_product_attention
 
     def recorder(*args: Any, **options: Any) -> tuple[Tensor, Tensor]:
-        out, weights[callers[-1]] = attend(*args, **options)
-        return out, weights[callers[-1]]
+        out, seen = attend(*args, **options)
+        weights[callers[-1] if callers else ""] = seen
+        return out, seen
 
     def note_caller(name: str) -> Callable[..., None]:
         return lambda module, args: callers.append(name)
 
     with ExitStack() as stack:
-        stack.enter_context(patch.object(attention, "scaled_dot_product_attention", recorder))
-        for name, module in model.named_modules():
+        stack.enter_context(patch.object(module, "scaled_dot_product_attention", recorder))
+        for name, part in model.named_modules():
             if name.endswith("attention"):
-                stack.callback(module.register_forward_pre_hook(note_caller(name)).remove)
+                stack.callback(part.register_forward_pre_hook(note_caller(name)).remove)
         yield weights
 
 
-def cross_attention_picture(translator: Translator, sentence: str) -> Picture:
-    """What the last decoder layer looks at while it writes each token of the translation, the mean of all heads."""
+def cross_attention_picture(translator: Translator, sentence: str) -> Picture | None:
+    """What the last decoder layer looks at while it writes each token of the translation, the mean of all heads.
+
+    None where its attention is a learner's own and does not go through `scaled_dot_product_attention`, head by head.
+    """
     tokenizer, model = translator.tokenizer, translator.model
     translation = translator.translate(sentence)
     device = next(model.parameters()).device
     src, tgt = (pad([tokenizer.encode(text)[:MOST] + [EOS_ID]]).to(device) for text in (sentence, translation))
-    weights = attention_weights(model, src, shift_right(tgt, BOS_ID))
-    mean = weights[f"decoder.layers.{model.config.N - 1}.cross_attention"][0].mean(0)
+    weights = attention_weights(model, src, shift_right(tgt, BOS_ID), translator.library.modules["attention"])
+    last = weights.get(f"decoder.layers.{model.config.N - 1}.cross_attention")
+    if last is None or last.shape != (1, model.config.h, tgt.size(1), src.size(1)):
+        return None
+    mean = last[0].mean(0)
     rows, columns = ([*tokenizer.pieces(text)[:MOST], "EOS"] for text in (translation, sentence))
     return attention_map(mean, rows, columns, "what the last layer reads (columns) while it writes (rows)")

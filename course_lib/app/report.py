@@ -9,6 +9,7 @@ from rich.markup import escape
 from course_lib.app.devices import pick_device
 from course_lib.app.evaluation import evaluate, show
 from course_lib.app.inspection import cross_attention_picture
+from course_lib.app.overlay import whose
 from course_lib.app.prepare import choose_split, load_corpus
 from course_lib.app.runs import Run
 from course_lib.app.translator import Translator
@@ -28,16 +29,21 @@ def report(run: Run, device: str, console: Console) -> None:
     translator = Translator.load(run.folder)
     translator.model.to(pick_device(device))
     scores, translations = evaluate(translator, test, corpus.name, "test", BEAM)
+    if run.yours:
+        console.print(f"parts              {whose(run.yours)}", soft_wrap=True)
     show(scores, console)
     for line in examples(test, translations):
         console.print(line, soft_wrap=True)
     curve, picture = run.folder / "loss.png", run.folder / "attention.png"
     losses = [loss for _, some in run.curve("losses") for loss in some]
     loss_curve(losses, list(run.curve("validation_loss"))).save(curve)
-    cross_attention_picture(translator, chosen_sentence(run, test)).save(picture)
+    attention = cross_attention_picture(translator, chosen_sentence(run, test))
+    if attention:
+        attention.save(picture)
     console.print(f"\ncheckpoint         {run.checkpoints[-1]}", soft_wrap=True)
     console.print(f"loss curve         {curve}", soft_wrap=True)
-    console.print(f"attention picture  {picture}", soft_wrap=True)
+    where = str(picture) if attention else "none: MultiHeadAttention is yours, and its weights cannot be watched"
+    console.print(f"attention picture  {where}", soft_wrap=True)
     console.print(f"\nTranslate:  course translate {run.folder} {chosen_sentence(run, test)!r}", soft_wrap=True)
 
 

@@ -4,6 +4,7 @@ config.json           what was asked for, the model's size, the recipe
 tokenizer.model       the vocabulary
 weights.safetensors   the weights to translate with
 metrics.jsonl         a line every few steps
+course_lib/           the parts that are a learner's own, if any are
 checkpoints/step-...  what is needed to go on
 """
 
@@ -19,7 +20,9 @@ import torch
 
 import course_lib
 from course_lib.app.errors import UserError
-from course_lib.app.files import append_line, drafted, naming, read_lines, tensors_to_bytes, to_json, write_atomically
+from course_lib.app.files import append_line, drafted, naming, read_lines, to_json, write_atomically
+from course_lib.app.overlay import OVERLAY, active, sources, yours
+from course_lib.app.tensors import tensors_to_bytes
 from course_lib.tokenizer import Tokenizer
 from course_lib.training import Recipe
 from course_lib.transformer import Config
@@ -69,6 +72,8 @@ class Run:
         with drafted(folder) as draft:
             with naming(draft / "tokenizer.model"):
                 tokenizer.save(draft / "tokenizer.model")
+            if overlay := active():
+                shutil.copytree(overlay, draft / OVERLAY, ignore=shutil.ignore_patterns("__pycache__"))
             cls(draft, settings, model, recipe).write_config()
         return cls(folder, settings, model, recipe)
 
@@ -101,6 +106,20 @@ class Run:
         changed = replace(self, settings=replace(self.settings, budget=budget))
         changed.write_config()
         return changed
+
+    @property
+    def yours(self) -> tuple[str, ...]:
+        """The parts that are a learner's own."""
+        return yours(self.folder / OVERLAY)
+
+    def check_parts(self) -> None:
+        """Raises UserError where this process has other parts than the run was begun with."""
+        begun, now = sources(self.folder / OVERLAY), sources(active())
+        if changed := sorted(name for name in {*begun, *now} if begun.get(name) != now.get(name)):
+            raise UserError(
+                f"{self.folder} was begun with other parts of yours ({', '.join(changed)} differ): it translates as it "
+                "is, with the parts it was begun with; to train with those of now, begin a new run"
+            )
 
     def tokenizer(self) -> Tokenizer:
         return Tokenizer.load(self.folder / "tokenizer.model")

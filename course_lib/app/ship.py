@@ -10,9 +10,10 @@ from pathlib import Path
 
 from course_lib.app.errors import UserError
 from course_lib.app.evaluation import Scores, evaluate
-from course_lib.app.files import drafted, tensors_from_bytes, tensors_to_bytes, write_bytes
+from course_lib.app.files import drafted, write_bytes
 from course_lib.app.prepare import choose_split, load_corpus
 from course_lib.app.runs import Run
+from course_lib.app.tensors import tensors_from_bytes, tensors_to_bytes
 from course_lib.app.translator import Translator
 from course_lib.corpora.resources import data_dir
 

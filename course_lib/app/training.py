@@ -74,6 +74,7 @@ def _new_run(request: Request) -> tuple[Run, "Corpus", Pairs]:
 def _resumed_run(request: Request) -> tuple[Run, "Corpus", Pairs]:
     run = Run.open(request.out or latest_folder(new_settings(request)))
     check_same_run(request, run)
+    run.check_parts()
     if request.budget:
         run = run.with_budget(request.budget)
     corpus = load_corpus(run.settings.corpus)

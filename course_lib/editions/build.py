@@ -5,24 +5,24 @@ cells in notebook order, adds the imports that they need, and formats the result
 """
 
 import ast
-import builtins
 import re
 import subprocess
-import symtable
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nbformat
 
-MAGIC = re.compile(r"^[%!].*$", re.MULTILINE)
+from course_lib.editions.definitions import Definition, bound_names, imports_of, text_of, uses
+
 MARKER = re.compile(r"^[ \t]*### (?:BEGIN|END) (?:SOLUTION|HIDDEN TESTS)[ \t]*\n?", re.MULTILINE)  # nbgrader's
 MODULE_LINE = re.compile(r"# course_lib/(\w+)\.py\s*\n")
 RUFF_OPTIONS = ("--isolated", "--line-length", "120", "--stdin-filename", "module.py", "-")
 SORT_IMPORTS = ("check", "--select", "I", "--fix", "--quiet", "--config", 'lint.isort.known-first-party=["course_lib"]')
 FORMAT = ("format", "--quiet")
 HEADER = "\n\nBuilt from the notebooks: edit the cell named above a definition, then run `course build`.\n"
+HEADER_OF_YOURS = "\n\nBuilt from the course's notebooks and yours: edit your cell, and run its check again.\n"
 
 
 class BuildError(ValueError):
@@ -38,6 +38,7 @@ class ModuleCell:
     number: int  # of the code cell, from 1, as its execution count in a clean run
     source: str  # without the line that names the module
     imports: dict[str, str]  # name -> import statement, for every import of the notebook
+    replaced: frozenset[str] = frozenset()  # what the course defined here, if a learner's has taken its place
 
     @property
     def place(self) -> str:
@@ -46,57 +47,12 @@ class ModuleCell:
     @property
     def defines(self) -> list[str]:
         """Names bound by the cell at its top level, in order."""
-        return [name for node in ast.parse(self.source).body for name in _bound_names(node)]
+        return [name for node in ast.parse(self.source).body for name in bound_names(node)]
 
     @property
     def uses(self) -> set[str]:
         """Global names that the cell reads and that Python does not provide."""
-        table = symtable.symtable(self.source, self.place, "exec")
-        return set(_global_names(table)) - set(dir(builtins))
-
-
-def _bound_names(node: ast.stmt) -> list[str]:
-    if isinstance(node, ast.FunctionDef | ast.ClassDef):
-        return [node.name]
-    if isinstance(node, ast.Assign):
-        targets = [name for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)]
-        return [name.id for name in targets if isinstance(name.ctx, ast.Store)]
-    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-        return [node.target.id]
-    return []
-
-
-def _global_names(table: symtable.SymbolTable) -> Iterator[str]:
-    at_top = table.get_type() == "module"
-    for symbol in table.get_symbols():
-        if symbol.is_referenced() and (at_top or symbol.is_global()):
-            yield symbol.get_name()
-    for child in table.get_children():
-        yield from _global_names(child)
-
-
-def _imports(sources: Iterable[str]) -> dict[str, str]:
-    """Every name that the notebook's cells import, with the statement that binds it."""
-    found = {}
-    for source in sources:
-        for node in _parse_leniently(source):
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                for alias in node.names:
-                    one = ast.Import([alias]) if isinstance(node, ast.Import) else _import_from(node, alias)
-                    found[alias.asname or alias.name.split(".")[0]] = ast.unparse(one)
-    return found
-
-
-def _import_from(node: ast.ImportFrom, alias: ast.alias) -> ast.ImportFrom:
-    return ast.ImportFrom(node.module, [alias], node.level)
-
-
-def _parse_leniently(source: str) -> list[ast.stmt]:
-    """The statements of a cell, without its magics; none if it is no Python even so."""
-    try:
-        return ast.parse(MAGIC.sub("pass", source)).body
-    except SyntaxError:
-        return []
+        return uses(self.source)
 
 
 def without_markers(source: str) -> str:
@@ -110,7 +66,7 @@ def module_cells(notebooks: Path) -> list[ModuleCell]:
     for path in sorted(notebooks.glob("[0-9][0-9]_*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         sources = [without_markers(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
-        imports = _imports(sources)
+        imports = imports_of(sources)
         for number, source in enumerate(sources, 1):
             if match := MODULE_LINE.match(source):
                 cells.append(ModuleCell(match[1], path.name, number, source[match.end() :], imports))
@@ -126,14 +82,72 @@ def build(notebooks: Path) -> dict[str, str]:
     cells = module_cells(notebooks)
     if not cells:
         raise BuildError(f"{notebooks}: no cell begins with a line such as '# course_lib/attention.py'")
-    owners: dict[str, ModuleCell] = {}
-    for cell in cells:
-        for name in _checked_definitions(cell):
-            if name in owners:
-                raise BuildError(f"{cell.place}: {name} is already defined in {owners[name].place}; rename one")
-            owners[name] = cell
+    owners = _owners(cells)
     modules = dict.fromkeys(cell.module for cell in cells)
     return {f"{module}.py": _module([c for c in cells if c.module == module], owners) for module in modules}
+
+
+def build_overlay(cells: Sequence[ModuleCell], parts: Mapping[str, Definition]) -> dict[str, str]:
+    """The modules that change where a learner's definitions take the place of the course's: file name -> text.
+
+    Args:
+        cells: all that build the library, `module_cells(...)`
+        parts: name in the library -> the learner's definition of it
+
+    Raises:
+        BuildError: a definition uses a name that it does not bring, or brings one that the library has elsewhere.
+    """
+    known: dict[tuple[str, str], str] = {}
+    for name, part in parts.items():
+        cells = [_replaced(cell, name, part, known) if name in cell.defines else cell for cell in cells]
+    owners = _owners(cells)
+    changed = dict.fromkeys(cell.module for cell in cells if cell.replaced)
+    return {f"{module}.py": _module([c for c in cells if c.module == module], owners) for module in changed}
+
+
+def _replaced(cell: ModuleCell, name: str, part: Definition, known: dict[tuple[str, str], str]) -> ModuleCell:
+    """The learner's definition, before it what else the cell has for others: its docstring, its other functions.
+
+    `known` are the statements that earlier parts brought: a helper that two of them share is written once.
+    """
+    nodes = ast.parse(part.source).body
+    theirs = {bound for node in nodes for bound in bound_names(node)}
+    if name not in theirs:
+        raise BuildError(f"{name} is not among what was written: {', '.join(sorted(theirs)) or 'nothing'}")
+    kept = [node for node in ast.parse(cell.source).body if not set(bound_names(node)) & theirs]
+    texts = [text_of(node, cell.source) for node in kept]
+    for node in nodes:
+        text = text_of(node, part.source)
+        if known.setdefault((cell.module, text), name) == name:
+            texts.append(text)
+    return replace(
+        cell,
+        source="\n\n\n".join(texts),
+        imports={**cell.imports, **part.imports},
+        replaced=cell.replaced | set(cell.defines),
+    )
+
+
+def owned_names(cells: Sequence[ModuleCell]) -> dict[str, str]:
+    """Name -> module, of all that the library defines."""
+    return {name: cell.module for name, cell in _owners(cells).items()}
+
+
+def _owners(cells: Sequence[ModuleCell]) -> dict[str, ModuleCell]:
+    """Who defines what. A learner's helpers are not for others: two modules may have one of the same name."""
+    owners: dict[str, ModuleCell] = {}
+    helpers: dict[tuple[str, str], ModuleCell] = {}
+    for cell in cells:
+        for name in _checked_definitions(cell):
+            private = bool(cell.replaced) and name not in cell.replaced
+            known = helpers.get((cell.module, name)) or owners.get(name)
+            if known and (not private or known.module == cell.module):
+                raise BuildError(f"{cell.place}: {name} is already defined in {known.place}; rename one")
+            if private:
+                helpers[cell.module, name] = cell
+            else:
+                owners[name] = cell
+    return owners
 
 
 def _checked_definitions(cell: ModuleCell) -> list[str]:
@@ -149,11 +163,11 @@ def _module(cells: list[ModuleCell], owners: dict[str, ModuleCell]) -> str:
     imports = {_import_for(name, cell, owners) for cell in cells for name in cell.uses if name not in own_names}
     bodies = [first_body, *(cell.source for cell in cells[1:])]
     parts = [
-        f'"""{docstring}{HEADER}"""',
+        f'"""{docstring}{HEADER_OF_YOURS if any(cell.replaced for cell in cells) else HEADER}"""',
         "\n".join(sorted(imports)),
         f"__all__ = {sorted(name for name in own_names if not name.startswith('_'))}",
         *(
-            f"# Explained in notebooks/{cell.notebook}\n{body.strip()}"
+            f"# {'Yours, from ' if cell.replaced else 'Explained in notebooks/'}{cell.notebook}\n{body.strip()}"
             for cell, body in zip(cells, bodies, strict=True)
         ),
     ]

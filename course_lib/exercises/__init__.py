@@ -3,7 +3,7 @@
 import sys
 
 from course_lib.exercises.answers import answer, committed, compare, predict, question
-from course_lib.exercises.checking import Result, card, check, examine, hint, use
+from course_lib.exercises.checking import Result, card, check, examine, hint, reference, use
 from course_lib.exercises.client import JUDGE
 from course_lib.exercises.sealing import register
 
@@ -18,6 +18,7 @@ __all__ = [
     "hint",
     "predict",
     "question",
+    "reference",
     "use",
 ]
 

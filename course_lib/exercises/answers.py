@@ -4,6 +4,7 @@ import math
 from html import escape
 from types import EllipsisType
 
+from course_lib.exercises.keeping import note, noted
 from course_lib.exercises.predictions import PREDICTIONS
 from course_lib.exercises.questions import QUESTIONS, Question
 from course_lib.exercises.show import show
@@ -32,6 +33,7 @@ def answer(name: str, given: float | str | EllipsisType = ...) -> None:
         show(f"Question {name} is open. Put your answer in the place of the dots and run the cell again.")
     else:
         right, words = verdict(asked, given)
+        note("questions", name, right=right, answer=given if isinstance(given, NUMBERS) else str(given))
         show(f"{'✓' if right else '✗'} Question {name}: {words}", good=right)
 
 
@@ -77,28 +79,30 @@ def predict(name: str, guess: float | str | EllipsisType | None = ...) -> None:
     if name not in PREDICTIONS:
         show(f"There is no prediction {name!r}. There are: {', '.join(PREDICTIONS)}.")
         return
-    if guess is ... and name not in _guesses:
+    if not committed(name) and guess is ...:
         show(f"{PREDICTIONS[name]} Put your guess in the place of the dots, or None to skip, and run the cell again.")
         return
-    if guess is ... or _guesses.get(name) is not None:
+    if guess is ... or (committed(name) and _guesses[name] is not None):
         show(f"Your guess stays {_guesses[name]}: what is guessed after the measurement is none.")
         return
     if isinstance(guess, NUMBERS) and not isinstance(guess, bool) and not math.isfinite(guess):
         show("A guess is a finite number, or a word.")
         return
     _guesses[name] = guess
+    note("predictions", name, guess=guess if guess is None or isinstance(guess, NUMBERS) else str(guess))
     show(f"{PREDICTIONS[name]} " + ("Skipped." if guess is None else f"Your guess: {guess}."))
 
 
 def committed(name: str) -> bool:
-    """Whether a guess was committed or skipped."""
+    """Whether a guess was committed or skipped, in this session or an earlier one of this workspace."""
+    if name not in _guesses and "guess" in (earlier := noted("predictions", name)):
+        _guesses[name] = earlier["guess"]
     return name in _guesses
 
 
 def compare(name: str, measured: float | str) -> None:
     """Say how near the guess was."""
-    guess = _guesses.get(name)
-    if guess is None:
+    if not committed(name) or (guess := _guesses[name]) is None:
         return
     if isinstance(guess, NUMBERS) and isinstance(measured, NUMBERS) and not isinstance(guess, bool):
         if guess == measured or (measured and abs(guess / measured - 1) < 0.1):

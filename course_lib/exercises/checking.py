@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
+from course_lib.app.libraries import the_courses
 from course_lib.exercises.client import JUDGE
+from course_lib.exercises.keeping import adopt, give_back, note
 from course_lib.exercises.names import HUNTS, NAMES
 from course_lib.exercises.show import show
 from course_lib.exercises.verdict import as_html, as_text
@@ -52,19 +54,40 @@ def check(exercise: str, definition: Any) -> Result:
     """
     result = examine(exercise, definition)
     show(result.message, good=result.passed, html=as_html(result.parts) if result.parts else "")
+    if result.parts and result.mistake != "not_written":
+        note("exercises", exercise, passed=result.passed, mistake=result.mistake)
     return result
 
 
 def use(exercise: str, definition: Any) -> Any:
     """`check`, and go on with what was checked: the learner's definition if it is right, else the course's own.
 
-    So a notebook runs to its end whatever is still open in it.
+    So a notebook runs to its end whatever is still open in it. In a workspace, what is right becomes part of the
+    learner's library too; `use(name, None)` takes the course's own back.
     """
+    if definition is None and exercise in NAMES:
+        show(give_back(exercise))
+        return reference(exercise)
     result = check(exercise, definition)
-    if result.passed or exercise not in NAMES | HUNTS:
+    if exercise not in NAMES | HUNTS:
         return definition
-    show(f"Until {exercise} is right, the notebook goes on with the course's own.")
-    return _exercise(exercise).reference
+    if not result.passed:
+        show(f"Until {exercise} is right, the notebook goes on with the course's own.")
+        return reference(exercise)
+    if exercise in NAMES and (words := adopt(exercise, definition)):
+        show(words)
+    return definition
+
+
+def reference(exercise: str) -> Any:
+    """The course's own definition of what an exercise, or a hunt, is about; also where the learner's took its place.
+
+    Raises:
+        KeyError: there is no such exercise.
+    """
+    name = HUNTS.get(exercise, exercise)
+    courses = the_courses()
+    return courses[name] if name in courses else _exercise(name).reference
 
 
 def examine(exercise: str, definition: Any) -> Result:

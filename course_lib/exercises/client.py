@@ -5,12 +5,14 @@ import io
 import json
 import operator
 import os
+import pickle
 import select
 import subprocess
 import sys
 import threading
 import time
 import types
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,7 @@ class Judge:
             package = str(Path(__file__).resolve().parents[2])
             environment["PYTHONPATH"] = os.pathsep.join([package, environment.get("PYTHONPATH", "")]).rstrip(os.pathsep)
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "course_lib.exercises.judge"],
+                [sys.executable, "-P", "-m", "course_lib.exercises.judge"],  # not the course_lib beside a notebook
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -48,8 +50,21 @@ class Judge:
         Raises:
             RuntimeError: the judge was lost twice.
         """
-        pickled = pack(definition)
-        job = {"exercise": exercise, "size": len(pickled), "path": [str(Path(p).resolve()) for p in sys.path]}
+        return self._ask(exercise, pack(definition), path=[str(Path(p).resolve()) for p in sys.path])
+
+    def ask_about_source(self, exercise: str, text: str, name: str, hidden: Sequence[Path]) -> dict[str, Any]:
+        """The verdict on what a text defines as `name`. It is run nowhere but in a process that is shut in.
+
+        Args:
+            hidden: folders that are not to be read there
+
+        Raises:
+            RuntimeError: the judge was lost twice.
+        """
+        return self._ask(exercise, pickle.dumps(Source(text, name)), path=[], hidden=[str(one) for one in hidden])
+
+    def _ask(self, exercise: str, pickled: bytes, **options: Any) -> dict[str, Any]:
+        job = {"exercise": exercise, "size": len(pickled), **options}
         with self._lock:
             for _ in range(2):
                 with suppress(OSError, ValueError):
@@ -86,6 +101,23 @@ class Judge:
                 with suppress(OSError):
                     stream and stream.close()
             self._process = None
+
+
+class Source:
+    """A definition as text: to unpickle it is to run the text."""
+
+    def __init__(self, text: str, name: str) -> None:
+        self.text, self.name = text, name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return defined, (self.text, self.name)
+
+
+def defined(text: str, name: str) -> Any:
+    """What `text` defines as `name`."""
+    module = types.ModuleType("__yours__")
+    exec(compile(text, f"<{name}>", "exec"), vars(module))
+    return vars(module)[name]
 
 
 class Pickler(cloudpickle.Pickler):

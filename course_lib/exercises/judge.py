@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from functools import cache
+from functools import cache, partial
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -26,10 +26,10 @@ from course_lib.exercises import runner
 from course_lib.exercises.catalogue import EXERCISES
 from course_lib.exercises.common import COMMON, sentence_for_error
 from course_lib.exercises.compare import Difference, differences
+from course_lib.exercises.confine import run_confined
 from course_lib.exercises.exercise import Exercise, Mistake, Observation, Observations, Probe
 from course_lib.exercises.trial import Trial
 
-CPU_LIMIT = 5.0  # seconds of computing for all probes together: a busy machine must not cost a right answer
 TIME_LIMIT = 20.0  # seconds on the clock, for what sleeps
 FRAME_LIMIT = 64 * 2**20  # bytes that a probe may report
 LIKELY = 8  # layouts of weights that are tried against the known mistakes
@@ -61,9 +61,14 @@ class Verdict:
     printed: str = ""
 
 
-def judge(exercise: Exercise, pickled: bytes, path: Sequence[str] = ()) -> Verdict:
-    """Accept first; diagnose only what is not accepted."""
-    seen = run_apart(exercise, pickled, path)
+def judge(exercise: Exercise, pickled: bytes, path: Sequence[str] = (), hidden: Sequence[str] | None = None) -> Verdict:
+    """Accept first; diagnose only what is not accepted.
+
+    Args:
+        path: where modules are looked for when it is unpickled
+        hidden: shut the runner in, these folders hidden from it (`confine`); None leaves it as it is
+    """
+    seen = run_apart(exercise, pickled, path, hidden)
     case = Case(exercise, seen)
     failed, layout = case.compared(exercise.reference)
     card = exercise.card
@@ -243,7 +248,9 @@ def _signs(mistake: Mistake, seen: Observations) -> bool:
 # --- the runner's side ---
 
 
-def run_apart(exercise: Exercise, pickled: bytes, path: Sequence[str]) -> Observations:
+def run_apart(
+    exercise: Exercise, pickled: bytes, path: Sequence[str], hidden: Sequence[str] | None = None
+) -> Observations:
     """What the probes see in a fork; {"error": ...} for the probe in which it dies or does not end."""
     probes = sorted(exercise.probes, key=lambda probe: probe.robust)
     reading, writing = os.pipe()
@@ -252,23 +259,35 @@ def run_apart(exercise: Exercise, pickled: bytes, path: Sequence[str]) -> Observ
         with suppress(BaseException):
             os.close(reading)
             os.setsid()
-            signal.setitimer(signal.ITIMER_PROF, CPU_LIMIT)  # its signal ends the process
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             sys.path[:] = [*path, *(p for p in sys.path if p not in path)]
             _recorded.cache_clear()
-            runner.run(exercise, pickled, probes, writing)
+            run = partial(runner.run, exercise, pickled, probes, writing)
+            run() if hidden is None else run_confined(hidden, run)
         os._exit(1)
     os.close(writing)
     try:
         return collect(probes, reading, time.monotonic() + TIME_LIMIT, child)
     finally:
         os.close(reading)
+        if hidden is not None:
+            end_politely(child)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(child, signal.SIGKILL)
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
         with suppress(ChildProcessError):
             os.waitpid(child, 0)
+
+
+def end_politely(child: int) -> None:
+    """A process that has shut another one in ends that one first; who is in there could have left the group."""
+    with suppress(ProcessLookupError, ChildProcessError):
+        os.kill(child, signal.SIGTERM)
+        for _ in range(100):
+            if os.waitpid(child, os.WNOHANG)[0]:
+                return
+            time.sleep(0.01)
 
 
 def collect(probes: Sequence[Probe], pipe: int, deadline: float, child: int) -> Observations:
@@ -342,7 +361,7 @@ def serve(jobs: BinaryIO, replies: BinaryIO) -> None:
         job = json.loads(line)
         pickled = jobs.read(job["size"])
         try:
-            reply = asdict(judge(EXERCISES[job["exercise"]], pickled, job["path"]))
+            reply = asdict(judge(EXERCISES[job["exercise"]], pickled, job["path"], job.get("hidden")))
         except Exception as error:  # a fault of ours must not cost the learner the kernel
             reply = asdict(Verdict(job["exercise"], False, sentence=f"The check itself failed: {error!r}."))
         replies.write(json.dumps(reply).encode() + b"\n")

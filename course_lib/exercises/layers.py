@@ -8,6 +8,7 @@ alone gives; `states` finds the meaning of attention's matrices from it, on the 
 Biases inside attention are free in the contract; they are set to zero.
 """
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -221,10 +222,27 @@ def drawn(shape: Sequence[int], what: str) -> Tensor:
 
 
 @unwatched()
+def distinct(sizes: Sequence[int]) -> Sequence[Tensor]:
+    """Rows of numbers of these sizes, spread as random ones are, no two alike, not even in different rows."""
+    rng = torch.Generator().manual_seed(100)
+    n = sum(sizes)
+    share = (torch.randperm(n, generator=rng, dtype=torch.float64) + 0.5) / max(1, n)
+    return (torch.special.erfinv(2 * share - 1) * sqrt(2)).float().split(list(sizes))
+
+
+@unwatched()
 def fill(
-    body: Anatomy, roles: Roles, sort: Sort, args: tuple, parts: Sequence[str], only: int | None = None
+    body: Anatomy,
+    roles: Roles,
+    sort: Sort,
+    args: tuple,
+    parts: Sequence[str],
+    only: int | None = None,
+    given: Mapping[str, Tensor] | None = None,
 ) -> Weights:
     """Draw these parts of the layer's weights, and let the others do nothing; `only` one of two attentions.
+
+    `given`, by the reference's names, are taken in place of what would be drawn for norms and feed-forward network.
 
     Returns: norms and feed-forward network by the reference's names.
     """
@@ -234,13 +252,17 @@ def fill(
     for piece in body.gains:
         piece.numbers.fill_(1)
     if "attention" in parts:
-        for i, piece in enumerate(body.attention):
+        marks = distinct([piece.numbers.numel() for piece in body.attention])
+        for i, (piece, mark) in enumerate(zip(body.attention, marks)):
             if only is None or bool(only) == roles.crossing[i]:
-                piece.numbers.copy_((random(piece.numbers.numel(), seed=100 + i) / sqrt(d_model)) * 1.3)
+                piece.numbers.copy_(mark / sqrt(d_model) * 1.3)
     sent: Weights = []
 
     def put(name: str, shape: tuple[int, ...], piece: Piece | None, is_drawn: bool, like: str = "") -> None:
-        weight = drawn(shape, like or name) if is_drawn else torch.full(shape, 1.0 if "gain" in name else 0.0)
+        if given is not None:
+            weight = given[name]
+        else:
+            weight = drawn(shape, like or name) if is_drawn else torch.full(shape, 1.0 if "gain" in name else 0.0)
         sent.append((name, weight))
         if piece is not None:
             turned = weight.mT if len(shape) == 2 and piece.shape != shape else weight
@@ -438,6 +460,59 @@ def attentions_alone(module: nn.Module, body: Anatomy, roles: Roles, sort: Sort,
         for T, S in ((1, 1), (3, 2)):
             found.append((f"?{name} {T}", run(module, sort, args[0], T, S)[2]))
     return found
+
+
+def carry_over(module: nn.Module, sort: Sort, args: tuple, state: Mapping[str, Tensor]) -> None:
+    """Give a new layer the weights that make it the same as ours with this state.
+
+    Args:
+        args: d_model, h, d_ff
+
+    Raises:
+        ValueError: its weights are not those of such a layer.
+    """
+    scout = copy.deepcopy(module).eval()
+    body = anatomy(scout, args[0], args[2])
+    roles = find_roles(scout, body, sort, args)
+    found = dict(states(sort, attentions_alone(scout, body, roles, sort, args), args)["as found"])
+    fill(body, roles, sort, args, ("attention",))
+    marks = [piece.numbers.clone() for piece in body.attention]
+    own = anatomy(module, args[0], args[2])
+    if not roles.confirmed or len(marks) != len(own.attention):
+        raise ValueError("it is not clear which of its weights is which")
+    fill(own, roles, sort, args, (), given=state)
+    place(found, state, marks, [piece.numbers for piece in own.attention])
+
+
+def place(
+    found: Mapping[str, Tensor], state: Mapping[str, Tensor], marks: Sequence[Tensor], own: Sequence[Tensor]
+) -> None:
+    """Write each number of ours where its mark stood.
+
+    Args:
+        found: marks by the reference's names: which of them is which of our numbers
+        state: our numbers by the same names
+        marks: of each weight of the learner's, no two alike
+        own: these weights, which are written; what has no counterpart is left as it is
+
+    Raises:
+        ValueError: a number of ours has no place.
+    """
+    every = torch.cat([mark.flatten() for mark in marks]).double()
+    order = every.argsort()
+    numbers = torch.cat([weight.detach().flatten() for weight in own])
+    for name, mark in found.items():
+        if name not in state:
+            continue
+        wanted = mark.flatten().double()
+        at = order[torch.searchsorted(every[order], wanted).clamp(max=len(order) - 1)]
+        if not torch.equal(every[at], wanted):
+            raise ValueError(f"{name} has no place among its weights")
+        numbers[at] = state[name].flatten().to(numbers.dtype)
+    begin = 0
+    for weight in own:
+        weight.data.copy_(numbers[begin : begin + weight.numel()].view_as(weight))
+        begin += weight.numel()
 
 
 # --- the judge's side ---

@@ -186,19 +186,19 @@ QUESTIONS: dict[str, Question] = {
         "06_residual_and_layer_norm",
         "Twelve layers without residual connections, at the start of training. What happens?",
         "b",
-        "Each layer averages over places: without x itself added back, twelve of them leave nothing that tells "
-        "the tokens apart, "
-        "and almost no gradient arrives at the input.",
+        "Each layer averages over places: without x itself added back, twelve of them leave nothing that tells the "
+        "tokens apart. Without norms the gradient at the input vanishes too; with them it arrives, and has nothing to "
+        "tell apart.",
         choices={
             "a": "the outputs explode",
-            "b": "the tokens become alike, and the gradient at the input vanishes",
+            "b": "the tokens become alike: no later layer can tell them apart",
             "c": "nothing, LayerNorm keeps everything in order",
             "d": "it only trains more slowly",
         },
         others={
             "a": "LayerNorm keeps the size of each token's vector at sqrt(d).",
             "c": "LayerNorm keeps the size of a vector; it cannot keep two tokens apart that have become equal.",
-            "d": "What no longer reaches the lower layers cannot be learned there at all.",
+            "d": "What the lower layers have made equal, no time of training can tell apart above them.",
         },
     ),
     "12": Question(

@@ -7,6 +7,7 @@ torch, prints a megabyte) stays in this process; what was seen goes through a pi
 import gc
 import io
 import os
+import signal
 import struct
 import sys
 import traceback
@@ -24,6 +25,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from course_lib.exercises.exercise import Exercise, Observation, Probe
 from course_lib.exercises.trial import Trial
 
+CPU_LIMIT = 5  # seconds of computing for all probes together: a busy machine must not cost a right answer
 MEMORY = 2 * 2**30  # bytes, on top of what the process has
 PRINTED = 2000  # characters that are kept of what a definition prints
 
@@ -160,6 +162,8 @@ def shut_in(printed: Printed) -> None:
         limit = pages * resource.getpagesize() + MEMORY
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT + 5, CPU_LIMIT + 5))  # for those who ignore the signal
+    signal.setitimer(signal.ITIMER_PROF, CPU_LIMIT)  # its signal ends the process
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
@@ -188,9 +192,29 @@ def withdraw(exercise: Exercise) -> None:
             for key, thing in list(vars(module).items()):
                 if thing is reference:
                     setattr(module, key, stand_in)
+    disarm(reference)
     object.__setattr__(exercise, "reference", stand_in)
     object.__setattr__(exercise, "mistakes", ())
     gc.freeze()
+
+
+def disarm(reference: Any) -> None:
+    """Let the reference refuse to work, for whoever finds it by another way than its name."""
+    if not isinstance(reference, type):
+        with suppress(AttributeError, ValueError):  # no function of Python's, or a closure
+            reference.__code__ = refuse_to_work.__code__
+        return
+    family = {kind for kind in reference.__mro__ if kind.__module__.startswith("course_lib.")}
+    for kind in list(family):
+        family |= set(kind.__subclasses__())
+    for kind in family:
+        kind.__init__ = refuse_to_work  # type: ignore[misc]
+
+
+def refuse_to_work(*args: Any, **options: Any) -> Any:
+    from course_lib.exercises.runner import Forbidden  # in a reference's place it has that module's names
+
+    raise Forbidden("the course's own")
 
 
 def send(pipe: int, name: str, observation: Observation) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+import course_lib
 from course_lib.batching import Batch
 from course_lib.fast.training import FastLoss
 from course_lib.training import smoothed_loss
@@ -19,7 +20,7 @@ def pick_loss(
 
     `precision` may be given, so that a run goes on as it began; else a probe decides.
     """
-    if type(model).__module__ != "course_lib.transformer":
+    if course_lib.YOURS or type(model).__module__ != "course_lib.transformer":
         return smoothed_loss, "the plain loss, float32: the model has parts that are not the library's"
     if precision is None:
         precision = torch.bfloat16 if bf16_is_faster(device) else torch.float32

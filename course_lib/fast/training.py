@@ -82,7 +82,7 @@ class FastLoss:
 
     def connect(self, frame: torch.nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """LayerNorm(x + dropout(y))"""
-        assert isinstance(frame, SublayerConnection)
+        frame = cast(SublayerConnection, frame)
         norm, p = frame.norm, frame.dropout.p if frame.training else 0.0
         if x.device.type != "cpu":  # there the library's own dropout is the faster one
             y, p = F.dropout(y, p), 0.0

@@ -1,10 +1,10 @@
-"""Pictures of a run: how the loss falls."""
+"""Pictures of training: how the loss falls, what smoothing asks for, how the learning rate runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from course_lib.figures.picture import Picture
-from course_lib.figures.style import BLUE, ORANGE, sheet
+from course_lib.figures.style import BLUE, CURVES, GREY, INK, ORANGE, sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,6 +38,58 @@ def loss_curve(losses: Sequence[float], validation: Sequence[tuple[int, float]] 
         axes.set_ylim(bottom=0, top=1.05 * max([*losses, *(loss for _, loss in validation or [])]))
         _label_ends(axes, labels)
         return Picture.of(figure, _alt(losses, validation))
+
+
+def smoothing(gaps: Sequence[float], plain: Sequence[float], smoothed: Sequence[float], eps: float) -> Picture:
+    """The loss of one token against how far the model puts the right word above all others.
+
+    Args:
+        gaps: logit of the right word minus that of each other word
+        plain, smoothed: the loss for each of them, without label smoothing and with `eps`
+    """
+    best = min(range(len(gaps)), key=lambda i: smoothed[i])
+    with sheet(height=3.4) as figure:
+        axes = figure.add_axes((0.085, 0.17, 0.72, 0.72))
+        axes.grid(axis="y")
+        axes.set(xlabel="logit of the right word, above all others", xlim=(gaps[0], gaps[-1]))
+        axes.set_xticks([tick for tick in axes.get_xticks() if tick < gaps[-1]])  # a label stands there
+        axes.set_ylim(0, 1.05 * max(*plain, *smoothed))
+        axes.set_title("loss of one token, nats")
+        axes.plot(gaps, plain, color=ORANGE)
+        axes.plot(gaps, smoothed, color=BLUE)
+        axes.plot([gaps[best]], [smoothed[best]], color=BLUE, marker="o", markersize=6)
+        axes.annotate(
+            f"lowest: {smoothed[best]:.2f}", (gaps[best], smoothed[best]), (0, 22), textcoords="offset points",
+            ha="center", color=INK, fontsize=9.5, arrowprops={"arrowstyle": "-", "color": GREY},
+        )  # fmt: skip
+        _label_ends(axes, [("not smoothed", plain[-1], ORANGE), (f"ε = {eps:g}", smoothed[-1], BLUE)])
+        alt = (
+            f"Two curves of the loss against the right word's lead. Without smoothing it falls on and on, from "
+            f"{plain[0]:.1f} to {plain[-1]:.2f}. With eps = {eps:g} it falls to {smoothed[best]:.2f} at a lead of "
+            f"{gaps[best]:.0f} and rises again, to {smoothed[-1]:.2f} at {gaps[-1]:.0f}."
+        )
+        return Picture.of(figure, alt)
+
+
+def learning_rates(steps: Sequence[int], rates: Mapping[str, Sequence[float]]) -> Picture:
+    """The learning rate against the step, a curve for each name."""
+    peaks = {name: max(zip(curve, steps, strict=True)) for name, curve in rates.items()}
+    with sheet(height=3.4) as figure:
+        axes = figure.add_axes((0.085, 0.17, 0.86, 0.72))
+        axes.grid(axis="y")
+        axes.set(xlabel="optimiser step", xlim=(0, steps[-1]))
+        axes.set_title("learning rate, in thousandths")
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        for (name, curve), colour, style in zip(rates.items(), CURVES, ("-", "--", ":"), strict=False):
+            axes.plot(steps, [1000 * rate for rate in curve], color=colour, linestyle=style, label=name)
+        axes.set_ylim(bottom=0)
+        axes.legend(frameon=False, labelcolor="linecolor")
+        tops = "; ".join(f"{name}: {rate:.1e} at step {step:,}" for name, (rate, step) in peaks.items())
+        return Picture.of(
+            figure,
+            f"{len(rates)} curves of the learning rate over {steps[-1]:,} steps: each rises in a straight line to a "
+            f"peak and falls ever more slowly after it. The peaks: {tops}.",
+        )
 
 
 def _running_mean(losses: Sequence[float]) -> list[float]:
