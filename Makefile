@@ -9,6 +9,7 @@ NB     ?=#                  03: only that notebook, for `notebooks` and `test-no
 ARGS   ?=#                  more arguments for the command that a target runs
 
 BIN       := $(VENV)/bin
+WORKSPACE := workspace
 STAMP     := $(VENV)/.installed
 LOCK      := $(if $(UNPINNED),,-c requirements.lock)
 NOTEBOOKS  = $(or $(wildcard notebooks/$(NB)*.ipynb),$(error no notebook is named notebooks/$(NB)*.ipynb))
@@ -28,8 +29,11 @@ help:
 train: $(STAMP) ## Train a Transformer on the embedded corpus and print its scores
 	$(BIN)/course train --corpus embedded --preset tiny $(ARGS)
 
-lab: $(STAMP) ## Open the course in JupyterLab
-	$(BIN)/jupyter lab notebooks/00_start_here.ipynb $(ARGS)
+lab: $(WORKSPACE) ## Open your workspace of the course in JupyterLab; it is made the first time
+	$(BIN)/jupyter lab $(WORKSPACE)/00_start_here.ipynb $(ARGS)
+
+$(WORKSPACE): | $(STAMP)
+	$(BIN)/course start $(WORKSPACE)
 
 # --- to change it ---
 

@@ -86,11 +86,12 @@ class Translator:
         """Translate many, by so many workers of one core each.
 
         A model with parts that are not the course's is run through their plain calls only: one batch at a time, and
-        without a cache where that would have to reach into them.
+        without a cache where that would reach into them, or pass them by.
         """
         if not self.others:
             return fast_translate(self.model, self.tokenizer, sentences, beam_size, alpha, workers=workers)
-        decoder = self.library["PrefixDecoder" if self.others & REACHED_INTO else "CachedDecoder"]
+        reached = self.parts or REACHED_INTO & set(self.library.yours)
+        decoder = self.library["PrefixDecoder" if reached else "CachedDecoder"]
         with replaced(self.parts, self.library):
             if beam_size > 1 and "beam_search" in self.others:
                 return [self._by_their_search(sentence, beam_size, alpha) for sentence in sentences]
