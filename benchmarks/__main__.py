@@ -14,7 +14,7 @@ from typing import Any
 
 import datasets
 
-from benchmarks import decode, quality, scaling, train
+from benchmarks import checks, decode, quality, scaling, train
 from benchmarks.machine import describe
 from benchmarks.picture import scaling_picture
 from benchmarks.table import markdown
@@ -27,7 +27,7 @@ WEIGHTS = ROOT / "runs" / "bench"
 WEIGHTS_MINUTES = 3.0
 QUALITY_MINUTES = (10.0, 20.0)
 PICTURE = "docs/images/scaling.png"
-PARTS = ("train-small", "train-base", "decode", "scaling")
+PARTS = ("train-small", "train-base", "decode", "scaling", "checks")
 
 
 def main() -> int:
@@ -61,6 +61,7 @@ def chosen(options: argparse.Namespace) -> list[tuple[str, Callable[[], dict[str
         "train-base": partial(train.race, options.corpus, "base"),
         "decode": lambda: decode.race(options.run or weights(options.corpus), options.corpus),
         "scaling": scaling.measure,
+        "checks": checks.measure,
     }
     return [(name, parts[name]) for name in options.only]
 

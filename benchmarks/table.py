@@ -26,9 +26,19 @@ def lines(results: dict[str, dict[str, Any]]) -> Iterator[str]:
         yield from decoding(results["decode"])
     if "scaling" in results:
         yield from scaling(results["scaling"])
+    if "checks" in results:
+        yield from checking(results["checks"])
     for name, result in results.items():
         if name.startswith("quality-"):
             yield f"| quality after {result['minutes']:.1f} minutes | BLEU {result['bleu']:.1f} | | |"
+
+
+def checking(result: dict[str, Any]) -> Iterator[str]:
+    for kind in ("right", "wrong"):
+        took = result[kind]
+        seconds = f"median {took['median']:.2f} s, worst {took['worst']:.2f} s"
+        yield f"| a check, {took['n']} {kind} definitions | {seconds} | | |"
+    yield f"| the first check | {result['first']:.1f} s | | |"
 
 
 def training(result: dict[str, Any]) -> Iterator[str]:
