@@ -1,6 +1,8 @@
 """What the reader is asked to guess before a cell runs: name -> the question."""
 
 PREDICTIONS = {
+    "02.padding": "Batches of 20 sentences in the corpus's order: how many per cent of the target's positions are padding?",
+    "02.sorted": "The same, but sorted by the target's length before: how many per cent are padding?",
     "03.variance": "The variance of q · k for d_k = 512?",
     "03.best": "Without the division, which share does the best of 64 keys get at d_k = 1024?",
     "03.additive": "How many times as long as the dot product does additive attention take?",
@@ -20,6 +22,11 @@ PREDICTIONS = {
     "06.mean": "No norm of a trained translator subtracts the mean any more. How many per cent of its test sentences "
     "are right (96 before)?",
     "07.norm": "How long is a sinusoidal encoding's vector at d_model = 512?",
+    "07.sooner": "Which task is learned sooner with the factor than without: by word, by place, both, or neither?",
+    "07.first": "The output layer multiplies by sqrt(512) as well. How large is the first loss, where guessing has "
+    "10.5?",
+    "07.output": "A trained translator whose output layer multiplies by the factor: how many per cent of its test "
+    "sentences are right (96 before)?",
     "08.round": "d_model = 512, 64 places: how many of the 256 clocks go round at least once?",
     "08.shift": "A step of 9 places, fitted to the first 100 places: how large is its error at later ones, as a share "
     "of the vector's length?",
@@ -37,6 +44,9 @@ PREDICTIONS = {
     "10.leak": "One residual of a six-layer decoder is shifted by one place. Through how many of the 28 pairs does the "
     "future leak?",
     "10.deaf": "A decoder with two layers: which of them does more harm when it cannot hear, the first or the last?",
+    "11.tied": "How many per cent of the base model's parameters are in its one table of embeddings?",
+    "11.factor": "A trained translator's logits, all 9.8 times too large: how many of 50 sentences are still right "
+    "(48 before)?",
     "12.floor": "Label smoothing with 0.1 over 800 words: the smallest loss that a model can have?",
     "12.wrong": "Twelve wrong components, one at a time in a small model: how many of the twelve models learn?",
     "13.positions": "A translation of 19 tokens, every prefix decoded anew: how many positions does the decoder "

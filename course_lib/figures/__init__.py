@@ -5,6 +5,7 @@ A function returns a `Picture` (or a `Gloss`); as the last line of a notebook ce
 
 from course_lib.figures.attention import attention_map
 from course_lib.figures.decoding import search_tree
+from course_lib.figures.embeddings import word_or_place
 from course_lib.figures.feed_forward import activations, bent_lines, sum_of_hinges
 from course_lib.figures.gloss import Gloss, gloss_table
 from course_lib.figures.heads import head_maps
@@ -42,4 +43,5 @@ __all__ = [
     "step_errors",
     "sum_of_hinges",
     "the_model",
+    "word_or_place",
 ]
