@@ -115,6 +115,12 @@ class Decoder(nn.Module):
 
 
 # Explained in notebooks/11_the_transformer.ipynb
+def shift_right(target_ids: Tensor, bos_id: int) -> Tensor:
+    """(B, T) -> (B, T): BOS, then all targets but the last: the decoder's input for these targets (3.1)."""
+    return torch.cat([torch.full_like(target_ids[:, :1], bos_id), target_ids[:, :-1]], dim=1)
+
+
+# Explained in notebooks/11_the_transformer.ipynb
 @dataclass(frozen=True)
 class Config:
     """One row of Table 3: the size of a model and how it is regularised. The defaults are the paper's base.
@@ -171,12 +177,6 @@ PRESETS: dict[str, Config] = {"tiny": TINY, "small": SMALL, "base": BASE, "big":
 
 
 # Explained in notebooks/11_the_transformer.ipynb
-def shift_right(target_ids: Tensor, bos_id: int) -> Tensor:
-    """(B, T) -> (B, T): BOS, then all targets but the last: the decoder's input for these targets (3.1)."""
-    return torch.cat([torch.full_like(target_ids[:, :1], bos_id), target_ids[:, :-1]], dim=1)
-
-
-# Explained in notebooks/11_the_transformer.ipynb
 class Transformer(nn.Module):
     """The encoder-decoder of section 3, with three-way weight tying (3.4).
 
@@ -212,8 +212,12 @@ class Transformer(nn.Module):
         return self.logits(self.decode(tgt_in, self.encode(src), src))
 
     def _initialise(self) -> None:
-        """Glorot and Bengio's uniform for all matrices but the embeddings, which bring their own."""
+        """Glorot and Bengio's uniform for all matrices but the embeddings, which bring their own.
+
+        A parameter with more axes, as (h, d_model, d_k) for all heads in one, is a stack of matrices.
+        """
         for stack in (self.encoder, self.decoder):
             for parameter in stack.parameters():
                 if parameter.dim() > 1:
-                    nn.init.xavier_uniform_(parameter)
+                    for matrix in parameter.data.view(-1, *parameter.shape[-2:]):
+                        nn.init.xavier_uniform_(matrix)

@@ -15,6 +15,7 @@ from course_lib.positions import sinusoids
 
 ROWS, COLUMNS = ["Der", "Hund", "schläft"], ["The", "dog", "sleeps"]
 WEIGHTS = torch.tensor([[0.9, 0.05, 0.05], [0.0, 1.0, 0.0], [0.2, 0.2, 0.6]])
+LINE = torch.linspace(-1, 1, 21)
 DRAWN = {
     "positions": lambda: figures.position_table(sinusoids(64, 128)),
     "one loss": lambda: figures.loss_curve([6.0]),
@@ -24,6 +25,27 @@ DRAWN = {
         [4, 64], torch.tensor([[0.6, 0.4], [0.9, 0.1]]), torch.tensor([[0.6, 0.4], [0.6, 0.4]])
     ),
     "the model": lambda: figures.the_model(["masking"]),
+    "heads": lambda: figures.head_maps(torch.stack([WEIGHTS, WEIGHTS]), ROWS, COLUMNS, ["first", "second"], "heads"),
+    "hinges": lambda: figures.sum_of_hinges(LINE, {"up": LINE.relu(), "down": -(LINE - 0.5).relu()}, "a sum"),
+    "bent lines": lambda: figures.bent_lines(LINE, LINE.square(), {2: LINE.abs()}, {2: 0.25}),
+    "activations": lambda: figures.activations(LINE, {"ReLU": LINE.relu()}, {"ReLU": (LINE > 0).float()}, [-1.0, 1.0]),
+    "statistics": lambda: figures.shared_statistics([["a", "dog", "sleeps"], ["it", "barks"]]),
+    "by layer": lambda: figures.by_layer({"with": [1.0, 0.9], "without": [1.0, 0.1]}, "gradients", "length"),
+    "batch noise": lambda: figures.batch_noise([2, 8, 32], [0.5, 0.26, 0.12], [0.5, 0.25, 0.125]),
+    "words and places": lambda: figures.word_or_place({"sum": torch.randn(2, 3, 8)}, ["dog", "cat"], [0, 1, 2]),
+    "products": lambda: figures.place_products({"every place": torch.cos(LINE)}, len(LINE) // 2),
+    "step errors": lambda: figures.step_errors(torch.full((50,), 1e-7), torch.rand(50), 20),
+    "masks": lambda: figures.masks_joined(
+        torch.tensor([[[[True, True, False]]]]), torch.ones(3, 3, dtype=torch.bool).tril(), [["a", "dog", "PAD"]]
+    ),
+    "losses and floor": lambda: figures.losses_and_floor({"masked": [3.0, 2.0, 1.9], "open": [3.0, 1.0, 0.1]}, 1.8),
+    "reach": lambda: figures.reach({"honest": torch.ones(4, 4, dtype=torch.bool).tril()}),
+    "influence": lambda: figures.influence(WEIGHTS, ROWS, COLUMNS, "gradients"),
+    "smoothing": lambda: figures.smoothing([0.0, 2.0, 4.0], [2.0, 0.5, 0.1], [2.0, 0.8, 0.9], 0.1),
+    "learning rates": lambda: figures.learning_rates([1, 50, 100], {"base": [0.001, 0.002, 0.001]}),
+    "search tree": lambda: figures.search_tree(
+        {("a",): (0.6, "kept"), ("b",): (0.4, "dropped"), ("a", "c"): (1.0, "ended")}
+    ),
 }
 
 
