@@ -1,7 +1,7 @@
 """What the reader is asked to guess before a cell runs: name -> the question."""
 
 PREDICTIONS = {
-    "02.padding": "Batches of 20 sentences in the corpus's order: how many per cent of the target's positions are padding?",
+    "02.padding": "Batches of 20 sentences in the corpus's order: how many per cent of the positions are padding?",
     "02.sorted": "The same, but sorted by the target's length before: how many per cent are padding?",
     "03.variance": "The variance of q · k for d_k = 512?",
     "03.best": "Without the division, which share does the best of 64 keys get at d_k = 1024?",
