@@ -311,6 +311,22 @@ def update(folder: InWorkspace = Path(".")) -> None:
 
 
 @app.command()
+def release(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that is not there yet, or empty.")],
+) -> None:
+    """Make nbgrader's course folder for a class: an assignment for each notebook, with points and rubrics.
+
+    Example: course release class && cd class && nbgrader generate_assignment 03_attention
+    """
+    from course_lib.grading.release import release as make
+
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is there and not empty: choose another folder")
+    names = make(folder)
+    _say(f"{folder} is ready, with {len(names)} assignments. Next, in it:  nbgrader generate_assignment {names[0]}")
+
+
+@app.command()
 def build(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit with 1 and name the modules that are not up to date.")

@@ -31,11 +31,11 @@ def student_edition(notebook: NotebookNode) -> NotebookNode:
 def _for_students(cell: NotebookNode) -> NotebookNode:
     what = roles(cell)
     if "sealed" in what:
-        cell = _shut(cell, what["sealed"])
+        cell = shut(cell, what["sealed"])
     if "exercise" in what:
         _clear_solution(cell, TO_WRITE)
     if "question" in what:
-        _clear_solution(cell, TO_ANSWER)
+        clear_answer(cell)
     if cell.cell_type == "code" and what.keys() & {"exercise", "check", "question", "sealed"}:
         cell.outputs, cell.execution_count = [], None
     return cell
@@ -47,7 +47,12 @@ def _clear_solution(cell: NotebookNode, stub: dict[str, str]) -> None:
     clear.preprocess_cell(cell, {"language": "python"}, 0)
 
 
-def _shut(cell: NotebookNode, name: str) -> NotebookNode:
+def clear_answer(cell: NotebookNode) -> None:
+    """The dots of a study question, in place of the answer."""
+    _clear_solution(cell, TO_ANSWER)
+
+
+def shut(cell: NotebookNode, name: str) -> NotebookNode:
     """Code that runs, or a text that is shown, once there is a guess for `name`."""
     if cell.cell_type == "code":
         cell.source = f"%%sealed {name}\n{cell.source}"

@@ -84,7 +84,7 @@ class Workspace:
         kept = self.folder / WORKSPACE / "handed_out"
         kept.mkdir(exist_ok=True)
         for name, notebook in notebooks.items():
-            content = _content(notebook)
+            content = content_of(notebook)
             write_atomically(self.folder / name, content)
             write_atomically(kept / name, content)
         for path in complete_edition():
@@ -173,8 +173,8 @@ class Workspace:
                 old = read_notebook(base) if base.exists() else nbformat.v4.new_notebook()
                 result, kept = merged(old, read_notebook(theirs), new)
                 notes += [f"{path.name}, cell {cell}: yours stays, the course has another one now" for cell in kept]
-            write_atomically(theirs, _content(result))
-            write_atomically(base, _content(new))
+            write_atomically(theirs, content_of(result))
+            write_atomically(base, content_of(new))
         self._hand_out({})
         self._write_overlay(self.parts)
         return notes
@@ -189,7 +189,7 @@ class Workspace:
         if (cell := _exercises(notebook).get(name)) and cell.source != blank.source:
             kept = self._keep(name, cell.source)
             cell.source, cell.outputs, cell.execution_count = blank.source, [], None
-            write_atomically(path, _content(notebook))
+            write_atomically(path, content_of(notebook))
         self.restore(name)
         self.record("exercises", name, passed=False)
         return kept
@@ -209,7 +209,7 @@ class Workspace:
                     cell.source, cell.outputs = without_markers(solutions[name].source), []
                     self.record("exercises", name, passed=True, given=True)
                     filled.append(name)
-            write_atomically(theirs, _content(notebook))
+            write_atomically(theirs, content_of(notebook))
         return filled
 
     def _keep(self, name: str, source: str) -> Path:
@@ -261,5 +261,6 @@ def read_notebook(path: Path) -> nbformat.NotebookNode:
         raise UserError(f"{path} is no notebook that can be read: {str(error).splitlines()[0][:200]}") from None
 
 
-def _content(notebook: nbformat.NotebookNode) -> bytes:
+def content_of(notebook: nbformat.NotebookNode) -> bytes:
+    """A notebook as the bytes of its file."""
     return nbformat.writes(notebook).encode() + b"\n"

@@ -15,11 +15,16 @@ def _says_error(*kinds: str, text: str = ""):  # type: ignore[no-untyped-def]
     return lambda seen: any(one["error"] in kinds and text in str(one.get("_text", "")) for one in errors(seen))
 
 
+def _is_blank(seen: Observation) -> bool:
+    """`raise NotImplementedError`, and not torch's own for a module that has no `forward`."""
+    return seen.get("error") == "NotImplementedError" and 'required "forward"' not in str(seen.get("_text"))
+
+
 COMMON = (
     Mistake(
         "not_written",
         "The body still raises NotImplementedError: this is the stub. Write your code there and run the cell again.",
-        seen=lambda seen: next(iter(seen.values())).get("error") == "NotImplementedError",
+        seen=lambda seen: any(map(_is_blank, seen.values())),
     ),
     Mistake(
         "calls_what_is_asked_for",

@@ -70,6 +70,7 @@ def run_confined(hidden: Sequence[str], run: Callable[[], object]) -> None:
     inside = os.fork()
     if inside == 0:
         with suppress(BaseException):
+            own_processes_only()
             run()
         os._exit(1)
 
@@ -82,6 +83,13 @@ def run_confined(hidden: Sequence[str], run: Callable[[], object]) -> None:
         signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
         os.kill(os.getpid(), os.WTERMSIG(status))
     os._exit(os.waitstatus_to_exitcode(status))
+
+
+def own_processes_only() -> None:
+    """In /proc, this namespace's processes in place of the system's, whose memory could be read there; or nothing."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(b"proc", b"/proc", b"proc", 0, None) and libc.mount(b"tmpfs", b"/proc", b"tmpfs", 0, b"size=4k"):
+        raise ConfineError(f"/proc: {os.strerror(ctypes.get_errno())}")
 
 
 @cache

@@ -157,10 +157,11 @@ def shut_in(printed: Printed) -> None:
     with suppress(ImportError, ValueError, OSError):
         import resource
 
-        with open("/proc/self/statm") as file:
-            pages = int(file.read().split()[0])
-        limit = pages * resource.getpagesize() + MEMORY
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        with suppress(OSError):
+            with open("/proc/self/statm") as file:
+                pages = int(file.read().split()[0])
+            limit = pages * resource.getpagesize() + MEMORY
+            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT + 5, CPU_LIMIT + 5))  # for those who ignore the signal
     signal.setitimer(signal.ITIMER_PROF, CPU_LIMIT)  # its signal ends the process
