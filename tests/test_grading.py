@@ -12,6 +12,7 @@ from nbgrader.api import Gradebook
 from nbgrader.apps import NbGraderAPI
 from traitlets.config import Config, PyFileConfigLoader
 
+from course_lib.app.errors import UserError
 from course_lib.app.overlay import INSTALLED
 from course_lib.editions.student import roles
 from course_lib.exercises.confine import why_not
@@ -19,6 +20,7 @@ from course_lib.exercises.questions import QUESTIONS
 from course_lib.grading.autograde import answered
 from course_lib.grading.release import MODEL_ANSWER, POINTS_OF_AN_ANSWER, POINTS_OF_WORDS, points_of, release
 from course_lib.grading.rubrics import RUBRICS
+from course_lib.grading.similar import similar
 
 NAME = "03_attention"
 EXERCISES = ("scaled_dot_product_attention", "additive_attention", "hunt_divided")
@@ -235,3 +237,25 @@ def test_what_does_not_end_costs_the_others_nothing(course):
 )
 def test_an_answer_is_read_and_not_run(source, right):
     assert answered("3", [source])[0] == right
+
+
+# --- likeness ---
+
+
+def test_what_was_copied_and_renamed_is_found(course):
+    original = solved(course, ["scaled_dot_product_attention"])
+    renamed = solved(course, ["scaled_dot_product_attention"])
+    cell = cells(renamed)["exercise-scaled_dot_product_attention"]
+    cell.source = cell.source.replace("scores", "s").replace("weights", "probabilities").replace("q @ k", "q  @  k")
+    other = solved(course, [])
+    cells(other)["exercise-scaled_dot_product_attention"].source = RIGHT
+    for name, notebook in (("author", original), ("copier", renamed), ("independent", other)):
+        hand_in(course, name, notebook)
+    found = {(pair.one, pair.other) for pair in similar(course, NAME, 0.95)}
+    assert ("author", "copier") in found
+    assert ("author", "independent") not in found and ("copier", "independent") not in found
+
+
+def test_there_must_be_submissions(tmp_path):
+    with pytest.raises(UserError, match="holds no submission"):
+        similar(tmp_path, NAME, 0.9)

@@ -327,6 +327,24 @@ def release(
 
 
 @app.command()
+def similar(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="nbgrader's course folder.")],
+    assignment: Annotated[str, typer.Argument(metavar="NAME", help="An assignment, as 03_attention.")],
+    least: Annotated[float, typer.Option(min=0, max=1, help="Show pairs that share at least so much.")] = 0.95,
+) -> None:
+    """List submissions that are nearly the same but for names, comments and spacing.
+
+    What is short has few right ways to be written: likeness is a reason to ask, and proves nothing.
+
+    Example: course similar class 03_attention
+    """
+    from course_lib.grading.similar import similar as pairs
+
+    for pair in pairs(folder, assignment, least):
+        _say(f"{pair.share:.0%}  {pair.exercise}  {pair.one}, {pair.other}")
+
+
+@app.command()
 def build(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit with 1 and name the modules that are not up to date.")
