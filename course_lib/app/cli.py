@@ -327,6 +327,21 @@ def release(
 
 
 @app.command()
+def overview(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of workspaces that were collected.")],
+) -> None:
+    """Show how far each learner of a class is, and which exercises and mistakes hold many up.
+
+    Example: course overview collected
+    """
+    from rich.console import Console
+
+    from course_lib.grading.overview import collected, show
+
+    show(collected(folder), Console(highlight=False))
+
+
+@app.command()
 def similar(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="nbgrader's course folder.")],
     assignment: Annotated[str, typer.Argument(metavar="NAME", help="An assignment, as 03_attention.")],

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SIGNS = {"yours": "✓", "given": "+", "tried": "✗", "open": "·"}
 NOTHING_YET = "all of it is the course's"
-LEGEND = "✓ done   + filled in by catch-up   ✗ tried   · open"
+LEGEND = "✓ done   + filled in by catch-up   ✗ tried   · open   ★ part of your library"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def show(workspace: Workspace, console: "Console") -> None:
 def _line(item: Item, workspace: Workspace) -> str:
     if item.state == "tried" and item.mistake:
         return f"{SIGNS[item.state]} {item.name} ({item.mistake})"
-    return f"{SIGNS[item.state]} {item.name}" + (" (in your library)" if item.name in workspace.parts else "")
+    return f"{SIGNS[item.state]} {item.name}" + (" ★" if item.name in workspace.parts else "")
 
 
 def _counted(all_items: list[Item]) -> str:
