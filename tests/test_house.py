@@ -64,7 +64,9 @@ def test_the_formatter_of_the_built_library_is_pinned_exactly():
 def test_what_is_installed_is_what_is_locked():
     if os.environ.get("UNPINNED"):
         pytest.skip("UNPINNED is set: the newest versions within the ranges are under test")
-    installed = {canonicalize_name(dist.metadata["Name"]): Version(dist.version) for dist in metadata.distributions()}
+    installed: dict[str, Version] = {}
+    for dist in metadata.distributions():  # the first counts: setuptools appends copies of its own to the path
+        installed.setdefault(canonicalize_name(dist.metadata["Name"]), Version(dist.version))
     differing = {
         name: f"{installed[name]} installed, {locked} locked"
         for name, locked in LOCK.items()

@@ -25,8 +25,8 @@ from torch import Tensor
 from course_lib.exercises import runner
 from course_lib.exercises.catalogue import EXERCISES
 from course_lib.exercises.common import COMMON, sentence_for_error
-from course_lib.exercises.compare import Difference, differences
 from course_lib.exercises.confine import run_confined
+from course_lib.exercises.differences import Difference, differences
 from course_lib.exercises.exercise import Exercise, Mistake, Observation, Observations, Probe
 from course_lib.exercises.trial import Trial
 

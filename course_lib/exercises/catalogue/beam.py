@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from course_lib.decoding import beam_search
 from course_lib.exercises.catalogue.toy_decoder import Logits, NextLogits, ToyDecoder, Tree, noise
 from course_lib.exercises.common import errors
-from course_lib.exercises.compare import differences
+from course_lib.exercises.differences import differences
 from course_lib.exercises.exercise import Card, Exercise, Mistake, Observation, Observations, Probe
 from course_lib.exercises.trial import Answer, Trial
 

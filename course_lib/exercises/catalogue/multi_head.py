@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from course_lib.attention import MultiHeadAttention
 from course_lib.exercises.catalogue.head_layouts import is_bias, layouts, questions
-from course_lib.exercises.compare import differences
+from course_lib.exercises.differences import differences
 from course_lib.exercises.exercise import Card, Exercise, Mistake, Observation, Observations, Probe
 from course_lib.exercises.runner import Forbidden
 from course_lib.exercises.trial import Trial, gradient_of, random, tensors

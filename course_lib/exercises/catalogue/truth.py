@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.compare import differences
+from course_lib.exercises.differences import differences
 from course_lib.exercises.exercise import Observation, Observations, Probe
 from course_lib.exercises.trial import Trial
 
